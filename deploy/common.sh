@@ -1,0 +1,56 @@
+# Shared by the scripts of this folder; sourced from the repository's root with `set -euo pipefail`.
+#
+# CELAUT_CONFIGURATION   release (default) or debug: one configuration for programs and tests, so that
+#                        the dependencies are compiled once
+
+BUILD_FLAGS=(-c "${CELAUT_CONFIGURATION:-release}")
+
+# What each group needs of Debian, beside Swift itself.
+packages_build=(
+    git pkg-config libc6-dev libarchive-dev libcap-dev libseccomp-dev libsystemd-dev libsqlite3-dev)
+packages_run=(e2fsprogs util-linux redis-tools)
+packages_test=(
+    "${packages_run[@]}" protobuf-compiler python3 python3-pytest python3-protobuf busybox-static
+    gcc binutils)
+
+section() {
+    printf '\n== %s\n' "$1"
+}
+
+fail() {
+    printf '%s\n' "$1" >&2
+    exit 1
+}
+
+# install_packages GROUP…: installs what is missing, and touches the network only for that.
+install_packages() {
+    local group missing=() name
+    for group in "$@"; do
+        local -n names="packages_$group"
+        for name in "${names[@]}"; do
+            dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed ||
+                missing+=("$name")
+        done
+    done
+    if ((${#missing[@]} == 0)); then
+        echo "all installed"
+        return
+    fi
+    ((EUID == 0)) || fail "These packages are missing; run as root, or install them: ${missing[*]}"
+    echo "installing ${missing[*]}"
+    apt-get update -q >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        "${missing[@]}" >/dev/null
+}
+
+# build [ARGUMENT…]: builds the package, quietly while it goes well.
+build() {
+    command -v swift >/dev/null || fail "Swift is not on the PATH: see https://www.swift.org/install"
+    swift build "${BUILD_FLAGS[@]}" "$@" 2>&1 |
+        { grep -vE '^\[[0-9]+/[0-9]+\]|^(Fetching|Fetched|Computing|Computed|Creating|Working)' || true; }
+}
+
+# binaries: the folder that holds the built programs.
+binaries() {
+    swift build "${BUILD_FLAGS[@]}" --show-bin-path
+}
