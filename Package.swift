@@ -122,8 +122,6 @@ let package = Package(
         tests("Unit", "Celautctl", ["celautctl", "Interfaces", "ServiceModel", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
         tests("Mutation", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
-        tests("Process", "", ["Channel", "Interfaces", "Syscalls", "Wire"]),
-        tests("Privileged", "", ["Channel", "Interfaces", "Syscalls", "Wire"]),
         tests("Tidy", "", []),
     ]
 )

@@ -1,0 +1,272 @@
+"""A real node for a test: started with `celautctl up` in a state directory of its own, and the means
+to see whether anything of it is left afterwards."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import wire_client as w
+
+DAEMONS = ("box-builder", "sandbox-supervisor", "gateway-broker")
+BINARIES = Path(os.environ.get("CELAUT_BIN", Path(__file__).resolve().parents[2] / ".build/release"))
+CELAUTCTL = BINARIES / "celautctl"
+
+
+def wait_until(condition, within, what):
+    """Waits for a condition of the world outside, which sends no event, with a deadline."""
+    end = time.monotonic() + within
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {within} s: {what}")
+        time.sleep(0.01)
+
+
+class Node:
+    """`celautctl up`, its state directory and its log. Use as a context."""
+
+    def __init__(self, state=None, base=None):
+        self.base = Path(base or tempfile.mkdtemp(prefix="celaut-test-"))
+        self.owns_base = base is None
+        self.base.chmod(0o755)
+        self.state = Path(state or self.base / "state")
+        self.log_path = self.base / "up.log"
+        self.process = None
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        try:
+            self.stop()
+        finally:
+            if self.owns_base:
+                shutil.rmtree(self.base, ignore_errors=True)
+
+    @property
+    def runtime(self):
+        return self.state / "run"
+
+    def socket(self, daemon):
+        return self.runtime / f"{daemon}.sock"
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def command(self, *arguments, **options):
+        """A finished `celautctl` command against this node."""
+        return subprocess.run(
+            [CELAUTCTL, *arguments, "--runtime", self.runtime], text=True, timeout=120,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [CELAUTCTL, "up", "--state", self.state], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True)
+        for daemon in DAEMONS:
+            self.wait_for(daemon)
+        return self
+
+    def wait_for(self, daemon, other_than=None, within=20.0):
+        """The status of a daemon, once it answers from a process other than the given one."""
+        def answers():
+            if self.process.poll() is not None:
+                raise AssertionError(f"up ended with {self.process.returncode}:\n{self.log()}")
+            try:
+                status = self.status(daemon)
+            except (OSError, w.Closed, w.Fault):
+                return None
+            return status if status.process_id != other_than else None
+        try:
+            return wait_until(answers, within, f"{daemon} answers")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from None
+
+    def connect(self, daemon, *interfaces):
+        return w.connect(self.socket(daemon), *interfaces)
+
+    def status(self, daemon):
+        with w.Connection(self.socket(daemon), ["Admin"], timeout=10) as connection:
+            return connection.call("Admin.GetStatus", w.admin.GetStatusRequest())
+
+    def pid(self, daemon):
+        return self.status(daemon).process_id
+
+    def kill(self, daemon):
+        """kill -9; the status of its successor."""
+        pid = self.pid(daemon)
+        os.kill(pid, signal.SIGKILL)
+        return self.wait_for(daemon, other_than=pid)
+
+    def stop(self, within=30):
+        """SIGTERM; the exit code. Killed, and an error, where it does not end."""
+        if self.process is None or self.process.poll() is not None:
+            return self.process.returncode if self.process else None
+        self.process.terminate()
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"up did not end on SIGTERM:\n{self.log()[-4000:]}") from None
+
+    # What a caller does with it.
+
+    def import_box(self, tree, description, **more):
+        import boxes
+        with self.connect("box-builder", "BoxBuilder") as connection:
+            return boxes.import_box(connection, tree, description, **more)
+
+    def list_boxes(self):
+        with self.connect("box-builder", "BoxBuilder") as connection:
+            return list(connection.stream("BoxBuilder.ListBoxes", w.box.ListBoxesRequest()))
+
+    def remove_box(self, service_id):
+        with self.connect("box-builder", "BoxBuilder") as connection:
+            return connection.call(
+                "BoxBuilder.RemoveBox", w.box.RemoveBoxRequest(box=service_id.hex()))
+
+    def start_service(self, service, ready_ms=15_000, key=None, environment=(), **fields):
+        """The StartedService, or the Fault."""
+        request = w.gateway.StartServiceRequest(
+            key=key or os.urandom(16), service=service if isinstance(service, str) else service.hex(),
+            ready_deadline_ms=ready_ms, **fields)
+        for name, value in environment:
+            request.environment.add(name=name, value=value)
+        with self.connect("gateway-broker", "GatewayBroker") as connection:
+            last = None
+            for last in connection.stream("GatewayBroker.StartService", request, deadline=120):
+                pass
+        if last is None or last.WhichOneof("event") != "started":
+            raise w.ProtocolBroken("a start without a token at its end")
+        return last.started
+
+    def stop_service(self, token, grace_ms=5_000):
+        with self.connect("gateway-broker", "GatewayBroker") as connection:
+            return connection.call(
+                "GatewayBroker.StopService",
+                w.gateway.StopServiceRequest(
+                    instance=w.gateway.InstanceReference(token=token), grace_ms=grace_ms),
+                deadline=60).instance
+
+    def list_services(self, ended=False):
+        with self.connect("gateway-broker", "GatewayBroker") as connection:
+            return list(connection.stream(
+                "GatewayBroker.ListServices", w.gateway.ListServicesRequest(ended=ended)))
+
+    def watch_until_ended(self, token, within=30):
+        """How an instance ended, waited for."""
+        with self.connect("gateway-broker", "GatewayBroker") as connection:
+            request = w.gateway.WatchServiceRequest(
+                instance=w.gateway.InstanceReference(token=token))
+            for item in connection.stream("GatewayBroker.WatchService", request, deadline=within):
+                if item.state.phase == w.sandbox.PHASE_ENDED:
+                    return item.state
+        raise AssertionError("the watch ended before the instance did")
+
+    def output(self, token, **fields):
+        """(stdout, stderr) of an instance as kept so far."""
+        streams = {w.sandbox.OUTPUT_STREAM_STDOUT: b"", w.sandbox.OUTPUT_STREAM_STDERR: b""}
+        with self.connect("gateway-broker", "GatewayBroker") as connection:
+            request = w.gateway.ReadServiceOutputRequest(
+                instance=w.gateway.InstanceReference(token=token), **fields)
+            for item in connection.stream("GatewayBroker.ReadServiceOutput", request, deadline=30):
+                streams[item.stream] += item.data
+        return streams[w.sandbox.OUTPUT_STREAM_STDOUT], streams[w.sandbox.OUTPUT_STREAM_STDERR]
+
+
+def children_of(pid):
+    """Pids of the direct children, from any thread of it."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+class Traces:
+    """Everything on this machine that an instance consists of, at one moment."""
+
+    def __init__(self):
+        self.processes, self.namespaces, self.mounts = set(), set(), set()
+        own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt", "user")}
+        for process in Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
+            try:
+                mine = {kind: os.readlink(process / "ns" / kind) for kind in own}
+                executable = os.readlink(process / "exe")
+                if mine["pid"] != own["pid"] or mine["net"] != own["net"]:
+                    self.processes.add((int(process.name), executable))
+                elif executable.startswith(str(BINARIES.resolve())):
+                    self.processes.add((int(process.name), executable))
+                for kind in own:
+                    if mine[kind] not in self.namespaces:
+                        self.namespaces.add(mine[kind])
+                        if kind == "mnt":
+                            self.add_mounts(mine[kind], process)
+            except OSError:
+                continue
+        self.cgroups = {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
+        self.loops = set()
+        for loop in Path("/sys/block").glob("loop*/loop/backing_file"):
+            try:
+                self.loops.add((loop.parts[3], loop.read_text().strip()))
+            except OSError:
+                continue
+        self.listeners = set()
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                self.listeners.add(fields[1])
+
+    def add_mounts(self, namespace, process):
+        for line in (process / "mountinfo").read_text().splitlines():
+            fields = line.split()
+            kind = fields[fields.index("-") + 1:]
+            self.mounts.add((namespace, fields[4], *kind[:2]))
+
+    def new_since(self, before):
+        """What is there now and was not before, by kind."""
+        return {
+            name: sorted(map(str, now - getattr(before, name)))
+            for name, now in vars(self).items() if now - getattr(before, name)}
+
+
+def nothing_new_since(before, within=10.0):
+    """Waits until all that came since is gone again."""
+    last = {}
+
+    def gone():
+        nonlocal last
+        last = Traces().new_since(before)
+        return not last
+    try:
+        wait_until(gone, within, "nothing is left")
+    except AssertionError:
+        raise AssertionError(f"left behind: {last}") from None
+
+
+def files_below(folder):
+    """Names and sizes of the files in a folder, without the database's own."""
+    found = set()
+    for path in Path(folder).rglob("*"):
+        try:
+            if path.is_file() and ".sqlite" not in path.name and ".db" not in path.name:
+                found.add((str(path.relative_to(folder)), path.stat().st_size))
+        except OSError:
+            continue
+    return found
