@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import boxes
+from node import Node
+from probe import Probe
+
 
 @pytest.fixture(scope="session", autouse=True)
 def privileged():
@@ -27,13 +31,42 @@ def scratch():
 @pytest.fixture(scope="module")
 def node():
     """One node for all tests of a file. A test that breaks it takes a `fresh_node`."""
-    from node import Node
     with Node() as running:
         yield running
 
 
 @pytest.fixture
 def fresh_node():
-    from node import Node
     with Node() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def probe_tree(scratch):
+    return boxes.probe_tree(scratch)
+
+
+@pytest.fixture
+def start_probe(node, probe_tree):
+    """Starts probes: start_probe(environment=…, description keys=…). All are stopped at the end."""
+    started = []
+
+    def start(environment=(), memory_bytes=0, **changes):
+        box = node.import_box(probe_tree, boxes.described(**changes))
+        probe = Probe(node, node.start_service(
+            box.service_id, environment=environment, memory_bytes=memory_bytes))
+        started.append(probe)
+        return probe
+    yield start
+    for probe in reversed(started):
+        probe.stop(grace_ms=0)
+
+
+@pytest.fixture(scope="module")
+def shared_probe(node, probe_tree):
+    """One probe for the tests of a file that only look."""
+    box = node.import_box(
+        probe_tree, boxes.described())
+    probe = Probe(node, node.start_service(box.service_id))
+    yield probe
+    probe.stop(grace_ms=0)

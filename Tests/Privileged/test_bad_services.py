@@ -9,8 +9,8 @@ import pytest
 
 import boxes
 import wire_client as w
-from conftest import Probe
 from node import Traces, nothing_new_since
+from probe import Probe
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,6 @@
-"""What the privileged tests share: the probe's box, instances of it, and ways to ask one."""
+"""A running instance of the probe (Tests/Privileged/probe.c), asked over its relayed port."""
 
 import socket
-
-import pytest
-
-import boxes
 
 
 class Probe:
@@ -35,34 +31,3 @@ class Probe:
 
     def stop(self, **more):
         return self.node.stop_service(self.token, **more)
-
-
-@pytest.fixture(scope="session")
-def probe_tree(scratch):
-    return boxes.probe_tree(scratch)
-
-
-@pytest.fixture
-def start_probe(node, probe_tree):
-    """Starts probes: start_probe(environment=…, description keys=…). All are stopped at the end."""
-    started = []
-
-    def start(environment=(), memory_bytes=0, **changes):
-        box = node.import_box(probe_tree, boxes.described(**changes))
-        probe = Probe(node, node.start_service(
-            box.service_id, environment=environment, memory_bytes=memory_bytes))
-        started.append(probe)
-        return probe
-    yield start
-    for probe in reversed(started):
-        probe.stop(grace_ms=0)
-
-
-@pytest.fixture(scope="module")
-def shared_probe(node, probe_tree):
-    """One probe for the tests of a file that only look."""
-    box = node.import_box(
-        probe_tree, boxes.described())
-    probe = Probe(node, node.start_service(box.service_id))
-    yield probe
-    probe.stop(grace_ms=0)

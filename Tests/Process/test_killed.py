@@ -1,0 +1,214 @@
+"""Any daemon may be killed at any moment: it comes back, nothing acknowledged is lost or done twice,
+and what runs goes on."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+import boxes
+import wire_client as w
+from node import DAEMONS, Traces, wait_until
+
+SEED = int(os.environ.get("CELAUT_SEED", random.randrange(1 << 32)))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(node):
+    traces = Traces()
+    yield
+    for name in DAEMONS:
+        node.wait_for(name)
+    last = {}
+
+    def gone():
+        nonlocal last
+        last = leftovers(traces)
+        return not last
+    try:
+        wait_until(gone, 10, "nothing is left")
+    except AssertionError:
+        raise AssertionError(f"left behind: {last}") from None
+    assert node.list_services() == []
+
+
+def leftovers(before):
+    """What is new and is no daemon: no instance process, mount, cgroup, loop device or listener."""
+    new = Traces().new_since(before)
+    new["processes"] = [one for one in new.get("processes", []) if not is_daemon(one)]
+    new.pop("namespaces", None)
+    return {kind: found for kind, found in new.items() if found}
+
+
+def is_daemon(text):
+    return any(name in text for name in (*DAEMONS, "sandbox-launcher"))
+
+
+def small_box(node, name):
+    return node.import_box(
+        boxes.tar_bytes([boxes.entry("start", boxes.script("exit 0")),
+                         boxes.entry("name", name.encode())]),
+        boxes.described(tag=name, init={"entry_path": ["start"]}, api=[]))
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_killed_daemon_comes_back_at_the_same_socket(node, daemon):
+    others = {name: node.pid(name) for name in DAEMONS if name != daemon}
+    node.kill(daemon)
+    assert {name: node.pid(name) for name in others} == others, "the others did not notice"
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_an_instance_goes_on_while_a_daemon_is_killed(node, start_probe, daemon):
+    probe = start_probe()
+    probe.ask("say before")
+    node.kill(daemon)
+    wait_until(lambda: answers(probe), 10, "the same address answers")
+    probe.ask("say after")
+    [listed] = node.list_services()
+    assert listed.instance_id == probe.started.instance.instance_id
+    assert listed.state.phase == w.sandbox.PHASE_READY
+    assert list(listed.addresses) == list(probe.started.instance.addresses)
+    wait_until(lambda: b"after\n" in node.output(probe.token)[0], 10, "output goes on")
+    assert node.output(probe.token)[0] == b"probe ready\nbefore\nafter\n"
+    state = probe.stop().state
+    assert state.ended.cause == w.sandbox.END_CAUSE_STOPPED, state
+
+
+def answers(probe):
+    try:
+        return probe.run("echo alive", timeout=2) == ("alive\n", 0)
+    except OSError:
+        return False
+
+
+def test_an_open_relayed_connection_survives_the_supervisor(node, start_probe):
+    import socket
+    probe = start_probe()
+    with socket.create_connection(probe.address, timeout=20) as connection:
+        connection.sendall(b"run echo ")
+        node.kill("sandbox-supervisor")
+        connection.sendall(b"whole\n")
+        assert connection.makefile("rb").read() == b"whole\n=0\n"
+
+
+@pytest.mark.parametrize("line,cause,value", [
+    ("exit 42", "END_CAUSE_EXITED", 42), ("signal 11", "END_CAUSE_SIGNALLED", 11),
+    ("allocate 500", "END_CAUSE_OUT_OF_MEMORY", None)])
+def test_no_exit_status_is_lost_while_the_supervisor_is_dead(node, start_probe, line, cause, value):
+    probe = start_probe()
+    pid = node.pid("sandbox-supervisor")
+    # Stopped first, so that the instance surely ends before the successor is there.
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        probe.ask(line, timeout=3)
+    except OSError:
+        pass
+    os.kill(pid, signal.SIGKILL)
+    node.wait_for("sandbox-supervisor", other_than=pid)
+    state = node.watch_until_ended(probe.token)
+    assert state.ended.cause == getattr(w.sandbox, cause), state
+    assert value in (None, state.ended.exit_code, state.ended.signal), state
+
+
+def test_boxes_are_there_after_the_builder_is_killed(node):
+    kept = [small_box(node, f"kept-{number}").service_id for number in range(3)]
+    node.kill("box-builder")
+    assert set(kept) <= {box.service_id for box in node.list_boxes()}
+    for service_id in kept:
+        node.remove_box(service_id)
+    node.kill("box-builder")
+    assert not set(kept) & {box.service_id for box in node.list_boxes()}
+
+
+def test_a_builder_killed_while_importing_leaves_a_whole_store(node):
+    print(f"CELAUT_SEED={SEED}")
+    chance = random.Random(SEED)
+    content = [(f"f{n}", os.urandom(20_000)) for n in range(400)]
+    tree = boxes.tar_bytes(
+        [boxes.entry("start", boxes.script("exit 0"))]
+        + [boxes.entry(name, data) for name, data in content])
+    description = boxes.described(tag="crash", init={"entry_path": ["start"]}, api=[])
+    acknowledged = None
+    for _ in range(8):
+        pid = node.pid("box-builder")
+        timer = threading.Timer(chance.uniform(0.0, 0.15), os.kill, (pid, signal.SIGKILL))
+        timer.start()
+        try:
+            acknowledged = node.import_box(tree, description)
+        except (w.Closed, w.Fault, OSError):
+            pass
+        timer.join()
+        node.wait_for("box-builder", other_than=pid)
+        listed = [box.service_id for box in node.list_boxes()]
+        if acknowledged:
+            assert acknowledged.service_id in listed
+    box = node.import_box(tree, description)
+    assert acknowledged is None or box.service_id == acknowledged.service_id
+    # Whole: what was stored before a kill reads back as it was sent.
+    started = node.import_box(tree, description)
+    assert started.already_present
+    reply = node.remove_box(box.service_id)
+    assert reply.freed_bytes >= 400 * 20_000
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_start_interrupted_at_any_moment_happens_exactly_once(node, probe_tree, daemon):
+    print(f"CELAUT_SEED={SEED}")
+    chance = random.Random(SEED + DAEMONS.index(daemon))
+    box = node.import_box(probe_tree, boxes.described())
+    for _ in range(6):
+        key, pid = os.urandom(16), node.pid(daemon)
+        timer = threading.Timer(chance.uniform(0.0, 0.2), os.kill, (pid, signal.SIGKILL))
+        timer.start()
+        started = start_with_patience(node, box, key)
+        timer.join()
+        node.wait_for(daemon, other_than=pid)
+        again = start_with_patience(node, box, key)
+        assert again.token == started.token
+        assert len(node.list_services()) == 1
+        node.stop_service(started.token, grace_ms=0)
+
+
+def start_with_patience(node, box, key, within=20):
+    """Repeats with the same key while a daemon is away, as WIRE.md §5 allows."""
+    end = time.monotonic() + within
+    while True:
+        try:
+            return node.start_service(box.service_id, key=key)
+        except (w.Closed, OSError):
+            pass
+        except w.Fault as fault:
+            if fault.code != "UNAVAILABLE":
+                raise
+        assert time.monotonic() < end, f"not started within {within} s\n{node.log()[-2000:]}"
+
+
+def test_a_token_outlives_the_gateway(node, start_probe):
+    probe = start_probe()
+    node.kill("gateway-broker")
+    with pytest.raises(w.Fault):
+        node.stop_service(os.urandom(32).hex())
+    assert probe.stop().state.ended.cause == w.sandbox.END_CAUSE_STOPPED
+
+
+def test_all_daemons_killed_at_once_come_back(node, start_probe):
+    probe = start_probe()
+    pids = {name: node.pid(name) for name in DAEMONS}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    for name, pid in pids.items():
+        node.wait_for(name, other_than=pid)
+    wait_until(lambda: answers(probe), 15, "the instance answers")
+    assert probe.stop().state.ended.cause == w.sandbox.END_CAUSE_STOPPED
+
+
+def test_a_daemon_that_dies_again_and_again_is_started_with_growing_pauses(fresh_node):
+    start = time.monotonic()
+    for _ in range(5):
+        fresh_node.kill("gateway-broker")
+    assert time.monotonic() - start < 60
+    assert fresh_node.status("box-builder").daemon == "box-builder"
