@@ -1,0 +1,19 @@
+// The five calls a relay spends its time in, and what Swift's Glibc does not show of sockets. Each
+// is one system call, made again when interrupted; a negative result is -errno, so that nothing on
+// this path reads a thread-local variable from Swift.
+#pragma once
+#include <sys/types.h>
+
+/// Moves up to `bytes` between a pipe and a socket without waiting.
+ssize_t celaut_relay_splice(int from, int to, size_t bytes);
+/// Reads into `buffer` without waiting. `peek` leaves the bytes where they are.
+ssize_t celaut_relay_receive(int socket, void *buffer, size_t bytes, int peek);
+/// Drops up to `bytes` that were peeked at, without copying them.
+ssize_t celaut_relay_discard(int socket, size_t bytes);
+/// Sends without waiting and without SIGPIPE.
+ssize_t celaut_relay_send(int socket, const void *buffer, size_t bytes);
+/// Writes to a pipe without waiting.
+ssize_t celaut_relay_write(int pipe, const void *buffer, size_t bytes);
+
+/// Closing the socket will reset the connection.
+int celaut_reset_on_close(int socket);
