@@ -92,7 +92,7 @@ let package = Package(
         part("ServiceModel", ["Syscalls", protobuf, crypto]),
         part("LaunchPlan", ["Wire", "Syscalls"]),
 
-        program("protoc-gen-celaut", in: "Sources", [protobuf, protobufPlugin, "Interfaces"]),
+        program("protoc-gen-celaut", in: "Sources", [protobuf, protobufPlugin]),
         program(
             "celautctl", in: "Sources",
             ["Channel", "Interfaces", "Syscalls", "ServiceModel", "Wire", arguments, protobuf]),
