@@ -61,24 +61,18 @@ class BareDaemon:
         arguments = list(self.configuration.arguments)
         arguments[arguments.index("--config") + 1] = str(self.config_path)
         environment = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(self.folder / "notify")}
-        listener, given = self.listener.fileno(), self.socket_name
-
-        def take_places():
-            os.dup2(listener, 3)
-            if listener == 3:
-                os.set_inheritable(3, True)
-            os.setgroups([])
-            os.setgid(self.configuration.gid)
-            os.setuid(self.configuration.uid)
+        listener = self.listener.fileno()
         # The shell knows the pid that LISTEN_PID must have, and becomes the daemon.
         script = 'exec "$0" "$@"'
-        if given is not None:
-            script = f'export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={given}; {script}'
+        if self.socket_name is not None:
+            move = "" if listener == 3 else f"exec 3<&{listener} {listener}<&-; "
+            script = f"{move}export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={self.socket_name}; {script}"
         with open(self.folder / "errors", "wb") as errors:
             self.process = subprocess.Popen(
-                ["/bin/sh", "-c", script, BINARIES / self.name, *arguments], env=environment,
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, close_fds=True,
-                pass_fds=() if given is None else (3,), preexec_fn=take_places)
+                ["/bin/bash", "-c", script, BINARIES / self.name, *arguments], env=environment,
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                pass_fds=() if self.socket_name is None else (listener,),
+                user=self.configuration.uid, group=self.configuration.gid, extra_groups=[])
         return self
 
     def __exit__(self, *_):
