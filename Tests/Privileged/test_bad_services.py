@@ -156,6 +156,13 @@ def test_memory_above_what_the_specification_allows_is_refused(node, probe_tree)
     assert fault.fault.limit == 128 << 20, fault
 
 
+def test_memory_below_what_can_run_is_refused(node, probe_tree):
+    box = node.import_box(probe_tree, boxes.described())
+    fault = start_refused(node, box.service_id, memory_bytes=1_000)
+    assert fault.code == "INVALID" and fault.reason in ("BELOW_MINIMUM", "OUT_OF_RANGE"), fault
+    assert fault.fault.limit > 1_000, fault
+
+
 @pytest.mark.parametrize("name", ["a/b", "a b", "x" * 64, "\n", "é"])
 def test_a_name_that_is_no_name_is_refused(node, probe_tree, name):
     box = node.import_box(probe_tree, boxes.described())

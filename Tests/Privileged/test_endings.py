@@ -172,6 +172,26 @@ def test_a_flood_of_output_is_bounded_and_the_service_goes_on(start_probe, node)
     assert sum(item.dropped_bytes for item in items) > 100 << 20
 
 
+def test_a_stream_waits_for_credit_and_holds_up_nothing_else(start_probe, node):
+    probe = start_probe()
+    assert probe.ask("flood 3", timeout=60) == "ok\n"
+    name = "GatewayBroker.ReadServiceOutput"
+    request = w.gateway.ReadServiceOutputRequest(
+        instance=w.gateway.InstanceReference(token=probe.token))
+    with node.connect("gateway-broker", "GatewayBroker") as connection:
+        transaction = connection.start(name, request)
+        first = [connection.answer(transaction) for _ in range(w.CREDIT_INITIAL)]
+        assert {frame.kind for frame in first} == {w.ITEM}
+        assert len(list(connection.stream(
+            "GatewayBroker.ListServices", w.gateway.ListServicesRequest()))) == 1
+        assert connection.inbox[transaction] == [], "an item came without credit"
+        connection.give_credit(name, transaction, 1_000)
+        rest = 0
+        while connection.answer(transaction).kind == w.ITEM:
+            rest += 1
+        assert rest > 16, rest
+
+
 def test_an_ended_instance_accepts_no_connection(start_probe):
     probe = start_probe()
     probe.stop()
