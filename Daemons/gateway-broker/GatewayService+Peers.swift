@@ -1,0 +1,168 @@
+import Interfaces
+import Logging
+import Syscalls
+
+/// What is asked of the peers, and what their answers mean to the registry.
+extension GatewayService {
+    // LIMIT: 60 s for the supervisor to begin with an instance: it mounts and makes a disk image.
+    private static let launchDeadline = Duration.seconds(60)
+    // LIMIT: 1 MiB for a specification without its filesystem, as box-builder bounds it.
+    private static let specificationBytesMax = 1 << 20
+
+    func run(_ errand: Errand) async {
+        switch errand {
+        case .openSockets(let id, let count): await openSockets(id, count)
+        case .peer(.launch(let record)): await launch(record)
+        case .peer(.watch(let id)): await watch(id)
+        case .peer(.stop(let id, let grace)): await stop(id, grace: grace)
+        case .peer(.forget(let id)): await forget(id)
+        case .peer(.release(let id)): await release(id)
+        case .peer(.listInstances): await listInstances()
+        case .peer(.listHolds): await listHolds()
+        case .peer: break
+        }
+    }
+
+    private func launch(_ record: InstanceRecord) async {
+        do throws(Fault) {
+            var open = OpenBoxRequest()
+            open.box = record.reference
+            open.holder = record.id.description
+            let (reply, parcel) = try await boxes.openBox(open)
+            let serviceID = reply.summary.serviceIDBytes
+            guard let image = parcel.take(0), let objects = parcel.take(1),
+                let specification = parcel.take(2)
+            else { throw Fault(.internal, reason: .badDescriptor, subject: "OpenBox") }
+            let plan = try InstancePlan(
+                record: record, serviceID: serviceID, specification: try read(specification),
+                limits: limits)
+            let descriptors = Parcel(image)
+            descriptors.append(objects)
+            descriptors.append(try sealed(plan.configuration))
+            let started = try await sandbox.startInstance(
+                plan.request, descriptors: descriptors, deadline: Self.launchDeadline)
+            tell(
+                .launched(
+                    record.id,
+                    Launch(serviceID: serviceID, slots: plan.slots, state: started.state)))
+        } catch {
+            logger.notice("instance \(record.id) does not start: \(error)")
+            tell(.launchFailed(record.id, error))
+        }
+    }
+
+    /// Sealed and small, so that reading does not wait.
+    private func read(_ descriptor: borrowing Descriptor) throws(Fault) -> [UInt8] {
+        do throws(Errno) {
+            return try File.readAll(descriptor, limit: Self.specificationBytesMax)
+        } catch .fileTooLarge {
+            throw GatewayFault.tooLarge(
+                "specification", limit: Self.specificationBytesMax,
+                actual: Self.specificationBytesMax + 1)
+        } catch {
+            throw GatewayFault.internalError("specification: \(error.name)")
+        }
+    }
+
+    private func sealed(_ bytes: [UInt8]) throws(Fault) -> Descriptor {
+        do throws(Errno) {
+            return try Memfd.sealed(bytes, name: "celaut-configuration")
+        } catch {
+            throw GatewayFault.internalError("configuration: \(error.name)")
+        }
+    }
+
+    /// Follows an instance until it ended, or the supervisor went away.
+    private func watch(_ id: InstanceID) async {
+        var request = WatchInstanceRequest()
+        request.instanceIDBytes = id.bytes
+        do throws(Fault) {
+            let lane = try lanes.take()
+            defer { lanes.giveBack(lane) }
+            let states = try await lanes.client(lane).watchInstance(request)
+            while let state = try await states.next() {
+                tell(.observed(id, state))
+                if state.phase == .ended { return }
+            }
+            tell(.watchLost(id, Fault(.unavailable, subject: "sandbox-supervisor")))
+        } catch {
+            tell(.watchLost(id, error))
+        }
+    }
+
+    private func stop(_ id: InstanceID, grace: UInt32) async {
+        var request = StopInstanceRequest()
+        request.instanceIDBytes = id.bytes
+        request.graceMs = grace
+        do throws(Fault) {
+            let lane = try lanes.take()
+            defer { lanes.giveBack(lane) }
+            let state = try await lanes.client(lane).stopInstance(
+                request, deadline: .milliseconds(Int64(grace)) + .seconds(30))
+            tell(.observed(id, state))
+        } catch {
+            tell(.stopFailed(id, error))
+        }
+    }
+
+    private func forget(_ id: InstanceID) async {
+        var request = ForgetInstanceRequest()
+        request.instanceIDBytes = id.bytes
+        do throws(Fault) {
+            _ = try await sandbox.forgetInstance(request)
+        } catch {
+            // The next listing finds it again.
+            logger.debug("the supervisor does not forget \(id): \(error)")
+        }
+    }
+
+    private func release(_ id: InstanceID) async {
+        var request = ReleaseBoxRequest()
+        request.holder = id.description
+        do throws(Fault) {
+            _ = try await boxes.releaseBox(request)
+            tell(.released(id))
+        } catch {
+            logger.debug("the box of \(id) is not released: \(error)")
+            tell(.releaseFailed(id))
+        }
+    }
+
+    // LIMIT: more instances than two gateways could have are not one gateway's.
+    private var listedMax: Int { 4 * (limits.instances + limits.endedInstances) }
+
+    private func listInstances() async {
+        do throws(Fault) {
+            let stream = try await sandbox.listInstances(
+                ListInstancesRequest(), deadline: .seconds(30))
+            var states: [InstanceState] = []
+            while let state = try await stream.next() {
+                guard states.count < listedMax else {
+                    throw GatewayFault.limitReached("listed-instances", listedMax)
+                }
+                states.append(state)
+            }
+            tell(.supervisorListed(states))
+        } catch {
+            logger.debug("the supervisor does not list: \(error)")
+            tell(.listingFailed(.instances))
+        }
+    }
+
+    private func listHolds() async {
+        do throws(Fault) {
+            let stream = try await boxes.listHolds(ListHoldsRequest(), deadline: .seconds(30))
+            var holders: [String] = []
+            while let hold = try await stream.next() {
+                guard holders.count < listedMax else {
+                    throw GatewayFault.limitReached("listed-holds", listedMax)
+                }
+                holders.append(hold.holder)
+            }
+            tell(.holdsListed(holders))
+        } catch {
+            logger.debug("box-builder does not list its holds: \(error)")
+            tell(.listingFailed(.holds))
+        }
+    }
+}

@@ -1,0 +1,240 @@
+import Interfaces
+
+/// The life of one instance between its acceptance and its end.
+extension RegistryMachine {
+    mutating func launched(
+        _ id: InstanceID, _ launch: Launch, _ now: Moment, _ step: inout Step
+    ) {
+        guard case .launching = activities[id], var record = records[id] else { return }
+        errands[.launch(id)] = nil
+        record.serviceID = launch.serviceID
+        record.slots = launch.slots
+        record.state = launch.state
+        records[id] = record
+        activities[id] = .following
+        if launch.state.phase == .ended {
+            ended(id, launch.state, now, &step)
+            return
+        }
+        announce(record, nil, &step)
+        step.actions.append(.watch(id))
+        if let grace = record.stopGrace { step.actions.append(.stop(id, grace: grace)) }
+        admitWaiting(now, &step)
+    }
+
+    mutating func launchFailed(
+        _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
+    ) {
+        guard case .launching(let giveUpAt) = activities[id], let record = records[id] else {
+            return
+        }
+        let isWorthRepeating = GatewayFault.isTransient(fault) && record.stopGrace == nil
+        if isWorthRepeating, now.monotonic < giveUpAt {
+            postpone(.launch(id), now)
+            return
+        }
+        // The supervisor may have it all the same: an answer can be lost. Whatever it has is stopped,
+        // and if it cannot be reached now, the next listing finds what we did not follow.
+        step.actions.append(.stop(id, grace: 0))
+        failed(id, record.stopGrace == nil ? fault : GatewayFault.stoppedEarly(), now, &step)
+    }
+
+    mutating func observed(
+        _ id: InstanceID, _ state: InstanceState, _ now: Moment, _ step: inout Step
+    ) {
+        guard var record = records[id], let activity = activities[id] else { return }
+        errands[.watch(id)] = nil
+        if state.phase == .ended {
+            ended(id, state, now, &step)
+            return
+        }
+        // A launch whose answer is still out; its answer brings the slots.
+        if case .launching = activity { return }
+        if activity == .waiting { return }
+        record.state = state
+        records[id] = record
+        if state.phase == .ready, activity == .following {
+            activities[id] = .opening
+            step.actions.append(.listen(id, record.slots))
+            return
+        }
+        announce(record, outcome(of: record), &step)
+    }
+
+    mutating func watchLost(
+        _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
+    ) {
+        guard activities[id] != nil else { return }
+        if fault.code == .notFound {
+            lost(id, now, &step)
+        } else {
+            postpone(.watch(id), now)
+        }
+    }
+
+    mutating func listening(
+        _ id: InstanceID, _ slots: [RelayedSlot], _ now: Moment, _ step: inout Step
+    ) {
+        guard var record = records[id], let activity = activities[id] else {
+            step.actions.append(.close(id))
+            return
+        }
+        guard activity == .opening || activity == .serving else { return }
+        let isNews = record.stage != .ready || record.slots != slots
+        record.slots = slots
+        record.stage = .ready
+        record.wishes = nil
+        records[id] = record
+        activities[id] = .serving
+        if isNews {
+            step.writes.append(.put(record))
+            announce(record, .started, &step)
+        }
+    }
+
+    mutating func listenFailed(
+        _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
+    ) {
+        switch activities[id] {
+        case .opening:
+            step.actions.append(.stop(id, grace: 0))
+            failed(id, fault, now, &step)
+        case .serving:
+            // It runs, and was reachable before this process: that is worth waiting for.
+            postpone(.listen(id), now)
+        default:
+            break
+        }
+    }
+
+    // MARK: Stopping
+
+    /// An instance that ended, or is not known, needs nothing.
+    mutating func stopAsked(
+        _ id: InstanceID, grace: UInt32, _ now: Moment, _ step: inout Step
+    ) {
+        guard var record = records[id], let activity = activities[id] else { return }
+        let isFirst = record.stopGrace == nil
+        // A later, shorter grace time counts: "stop it" may be followed by "now". A longer one is
+        // no news.
+        if let agreed = record.stopGrace, grace >= agreed { return }
+        record.stopGrace = grace
+        records[id] = record
+        if activity == .waiting {
+            failed(id, GatewayFault.stoppedEarly(), now, &step)
+            return
+        }
+        step.writes.append(.put(record))
+        if isFirst { announce(record, outcome(of: record), &step) }
+        if case .launching = activity {
+            // Told to the supervisor as soon as it has answered; a launch that only waits to be
+            // repeated is given up here.
+            if errands[.launch(id)] != nil {
+                launchFailed(id, GatewayFault.stoppedEarly(), now, &step)
+            }
+            return
+        }
+        step.actions.append(.stop(id, grace: grace))
+    }
+
+    mutating func stopFailed(
+        _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
+    ) {
+        if fault.code == .notFound {
+            if activities[id] != nil { lost(id, now, &step) }
+        } else if activities[id] != nil {
+            if records[id]?.stopGrace != nil { postpone(.stop(id), now) }
+        } else {
+            // Over for us, and perhaps not there: the next listing tells.
+            postpone(.listInstances, now)
+        }
+    }
+
+    // MARK: Ends
+
+    /// The supervisor says how it ended.
+    mutating func ended(
+        _ id: InstanceID, _ state: InstanceState, _ now: Moment, _ step: inout Step
+    ) {
+        guard let record = records[id], activities[id] != nil else { return }
+        let wasReady = record.stage == .ready
+        finish(
+            id, state: state,
+            fault: wasReady ? nil : EndFault.fault(of: state.ended, deadline: record.readyDeadline),
+            now, &step)
+    }
+
+    /// The supervisor does not know it: the machine went down, or its state was lost.
+    mutating func lost(_ id: InstanceID, _ now: Moment, _ step: inout Step) {
+        guard let record = records[id] else { return }
+        var state = record.state
+        state.ended = Ended()
+        state.ended.cause = .lost
+        ended(id, state, now, &step)
+    }
+
+    /// The start did not get as far as the supervisor, or not back from it.
+    mutating func failed(
+        _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
+    ) {
+        guard let record = records[id] else { return }
+        var state = record.state
+        state.ended = Ended()
+        state.ended.cause = record.stopGrace == nil ? .startFailed : .stopped
+        state.ended.subject = fault.subject
+        finish(id, state: state, fault: fault, now, &step)
+    }
+
+    private mutating func finish(
+        _ id: InstanceID, state: InstanceState, fault: Fault?, _ now: Moment, _ step: inout Step
+    ) {
+        guard var record = records[id] else { return }
+        let mayHoldBox = activities[id] != .waiting
+        record.stage = .ended
+        record.state = state
+        record.state.phase = .ended
+        record.endedAt = state.endedAtMs == 0 ? now.wallMilliseconds : state.endedAtMs
+        record.fault = fault
+        record.wishes = nil
+        record.slots = record.slots.map { RelayedSlot(port: $0.port, transport: $0.transport) }
+        records[id] = record
+        activities[id] = nil
+        waiting.removeAll { $0 == id }
+        if names[record.name] == id { names[record.name] = nil }
+        for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id)] { errands[errand] = nil }
+        endedInOrder.append(id)
+        step.writes.append(.put(record))
+        step.actions.append(.close(id))
+        unannounced.insert(id)
+        if mayHoldBox {
+            errands[.release(id)] = PendingErrand(dueAt: nil)
+            step.actions.append(.release(id))
+        } else {
+            announceEnd(id, &step)
+        }
+        forgetOld(now, &step)
+        admitWaiting(now, &step)
+    }
+
+    /// Whoever hears of an end finds nothing of the instance left, its hold on the box included; only
+    /// a box-builder that is not there is not waited for.
+    mutating func announceEnd(_ id: InstanceID, _ step: inout Step) {
+        guard unannounced.remove(id) != nil, let record = records[id] else { return }
+        announce(record, outcome(of: record), &step)
+    }
+
+    /// Ended instances are remembered for a time and in a number.
+    mutating func forgetOld(_ now: Moment, _ step: inout Step) {
+        let oldest = now.wallMilliseconds.saturatingMinus(limits.endedSeconds * 1_000)
+        while let id = endedInOrder.first {
+            let isOld = (records[id]?.endedAt ?? 0) < oldest
+            guard isOld || endedInOrder.count > limits.endedInstances else { break }
+            endedInOrder.removeFirst()
+            let mustRelease = errands[.release(id)] != nil
+            remove(id, &step)
+            step.writes.append(.delete(id))
+            step.actions.append(.forget(id))
+            if mustRelease { step.actions.append(.release(id)) }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+package import Interfaces
+
+/// Decides about instances: which start is whose, what to ask of which peer next, what is written
+/// down before whom is told what, and what is tried again. Pure: events go in with the time, a
+/// `Step` comes out; whoever performs it first makes its writes durable, then performs its actions,
+/// one step after the other.
+///
+/// It keeps true: one live instance per key and per name; nobody hears of a start, a readiness or
+/// an end that is not durable; what ended holds no box, no port and no place at the supervisor.
+package struct RegistryMachine: Sendable {
+    package let limits: GatewayLimits
+    private let tokenDigest: @Sendable (InstanceID) -> TokenDigest
+
+    package internal(set) var records: [InstanceID: InstanceRecord] = [:]
+    var activities: [InstanceID: Activity] = [:]
+    var keys: [OwnedKey: InstanceID] = [:]
+    /// Of live instances only: a name is free again when its instance ended.
+    var names: [String: InstanceID] = [:]
+    var tokens: [TokenDigest: InstanceID] = [:]
+    /// Accepted, waiting for their turn, oldest first.
+    var waiting: [InstanceID] = []
+    var endedInOrder: [InstanceID] = []
+    var errands: [Errand: PendingErrand] = [:]
+    /// Ended, and nobody was told yet: their boxes are being let go.
+    var unannounced: Set<InstanceID> = []
+
+    package init(
+        limits: GatewayLimits, tokenDigest: @escaping @Sendable (InstanceID) -> TokenDigest
+    ) {
+        self.limits = limits
+        self.tokenDigest = tokenDigest
+    }
+
+    /// What is going on with a live instance; found again after a restart, never stored.
+    enum Activity: Equatable {
+        case waiting
+        case launching(giveUpAt: UInt64)
+        /// The supervisor has it; its states are followed.
+        case following
+        /// It is ready; its listeners are being opened.
+        case opening
+        case serving
+    }
+
+    struct OwnedKey: Hashable {
+        let owner: UInt32
+        let key: [UInt8]
+    }
+
+    // MARK: Events
+
+    package mutating func handle(_ event: RegistryEvent, now: Moment) -> Step {
+        var step = Step()
+        switch event {
+        case .notStored(let id):
+            remove(id, &step)
+        case .launched(let id, let launch):
+            launched(id, launch, now, &step)
+        case .launchFailed(let id, let fault):
+            launchFailed(id, fault, now, &step)
+        case .observed(let id, let state):
+            observed(id, state, now, &step)
+        case .watchLost(let id, let fault):
+            watchLost(id, fault, now, &step)
+        case .listening(let id, let slots):
+            listening(id, slots, now, &step)
+        case .listenFailed(let id, let fault):
+            listenFailed(id, fault, now, &step)
+        case .stopAsked(let id, let grace):
+            stopAsked(id, grace: grace, now, &step)
+        case .stopFailed(let id, let fault):
+            stopFailed(id, fault, now, &step)
+        case .released(let id):
+            errands[.release(id)] = nil
+            announceEnd(id, &step)
+        case .releaseFailed(let id):
+            postpone(.release(id), now)
+            announceEnd(id, &step)
+        case .supervisorListed(let states):
+            supervisorListed(states, &step)
+        case .holdsListed(let holders):
+            holdsListed(holders, &step)
+        case .listingFailed(let listing):
+            postpone(listing == .instances ? .listInstances : .listHolds, now)
+        case .timePassed:
+            timePassed(now, &step)
+        }
+        return step
+    }
+
+    /// When `timePassed` is due next, in monotonic nanoseconds.
+    package var nextDue: UInt64? {
+        // Ended instances age by the day; once a minute is often enough to look.
+        errands.values.lazy.compactMap(\.dueAt).min()
+    }
+
+    // MARK: Starting
+
+    /// Accepts a start, or finds the one its key stands for. Refusals leave no trace.
+    package mutating func start(
+        _ order: StartOrder, isMaintainer: Bool, now: Moment
+    ) throws(Fault) -> (id: InstanceID, step: Step) {
+        if let known = keys[OwnedKey(owner: order.owner, key: order.key)] {
+            guard records[known]?.content == order.content else { throw GatewayFault.keyReused() }
+            return (known, Step())
+        }
+        guard activities.count < limits.instances else {
+            throw GatewayFault.limitReached("instances", limits.instances)
+        }
+        if !isMaintainer {
+            let own = activities.keys.count { records[$0]?.owner == order.owner }
+            guard own < limits.instancesPerUser else {
+                throw GatewayFault.limitReached("instances-per-user", limits.instancesPerUser)
+            }
+        }
+        let name = order.name.isEmpty ? madeName(order) : order.name
+        guard names[name] == nil else { throw GatewayFault.nameTaken(name) }
+        let record = InstanceRecord(order: order, name: name, acceptedAt: now.wallMilliseconds)
+        index(record)
+        activities[order.id] = .waiting
+        waiting.append(order.id)
+        var step = Step()
+        step.accepting = order.id
+        step.writes.append(.put(record))
+        announce(record, nil, &step)
+        admitWaiting(now, &step)
+        return (order.id, step)
+    }
+
+    /// A readable name for an instance that was given none: what it is of, and six digits of its id.
+    private func madeName(_ order: StartOrder) -> String {
+        let allowed = order.reference.utf8.filter(NameRule.allows).prefix(48)
+        var stem = String(decoding: allowed, as: UTF8.self)
+        if stem.utf8.count == 64 || Hexadecimal.isText(stem) { stem = String(stem.prefix(8)) }
+        let short = "\(stem)-\(order.id.description.prefix(6))"
+        return names[short] == nil ? short : "\(stem.prefix(24))-\(order.id)"
+    }
+
+    /// Gives the next waiting starts their turn.
+    mutating func admitWaiting(_ now: Moment, _ step: inout Step) {
+        var onTheirWay = activities.values.count {
+            if case .launching = $0 { true } else { false }
+        }
+        while onTheirWay < limits.startsInProgress, !waiting.isEmpty {
+            let id = waiting.removeFirst()
+            guard let record = records[id] else { continue }
+            onTheirWay += 1
+            let patience = max(
+                UInt64(record.readyDeadline), limits.peerPatienceSeconds * 1_000)
+            activities[id] = .launching(giveUpAt: now.monotonic + patience * 1_000_000)
+            step.actions.append(.launch(record))
+        }
+    }
+
+    // MARK: Storage
+
+    /// Takes up what was durable when the last process ended.
+    package mutating func restore(_ stored: [InstanceRecord], now: Moment) -> Step {
+        var step = Step()
+        for record in stored.sorted(by: { ($0.acceptedAt, $0.id) < ($1.acceptedAt, $1.id) }) {
+            index(record)
+            switch record.stage {
+            case .accepted:
+                activities[record.id] = .waiting
+                waiting.append(record.id)
+                if let grace = record.stopGrace {
+                    // The supervisor may have it; it is not started for the sake of being stopped.
+                    step.actions.append(.stop(record.id, grace: grace))
+                    activities[record.id] = .following
+                    failed(record.id, GatewayFault.stoppedEarly(), now, &step)
+                    continue
+                }
+            case .ready:
+                activities[record.id] = .serving
+                step.actions.append(.listen(record.id, record.slots))
+                step.actions.append(.watch(record.id))
+                if let grace = record.stopGrace {
+                    step.actions.append(.stop(record.id, grace: grace))
+                }
+            case .ended:
+                endedInOrder.append(record.id)
+            }
+            announce(record, outcome(of: record), &step)
+        }
+        endedInOrder.sort {
+            (records[$0]?.endedAt ?? 0, $0) < (records[$1]?.endedAt ?? 0, $1)
+        }
+        errands[.forgetOld] = PendingErrand(dueAt: now.monotonic)
+        step.actions.append(.listInstances)
+        step.actions.append(.listHolds)
+        admitWaiting(now, &step)
+        return step
+    }
+
+    func outcome(of record: InstanceRecord) -> Outcome? {
+        switch record.stage {
+        case .accepted: nil
+        case .ready: .started
+        case .ended: record.fault.map { .failed($0) } ?? .ended
+        }
+    }
+
+    private mutating func index(_ record: InstanceRecord) {
+        records[record.id] = record
+        keys[OwnedKey(owner: record.owner, key: record.key)] = record.id
+        tokens[tokenDigest(record.id)] = record.id
+        if record.stage != .ended { names[record.name] = record.id }
+    }
+
+    /// Takes every trace of an instance out of memory and tells those who wait.
+    mutating func remove(_ id: InstanceID, _ step: inout Step) {
+        guard let record = records.removeValue(forKey: id) else { return }
+        activities[id] = nil
+        keys[OwnedKey(owner: record.owner, key: record.key)] = nil
+        tokens[tokenDigest(id)] = nil
+        if names[record.name] == id { names[record.name] = nil }
+        waiting.removeAll { $0 == id }
+        unannounced.remove(id)
+        for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id), .release(id)] {
+            errands[errand] = nil
+        }
+        step.actions.append(.retract(id))
+    }
+
+    func announce(_ record: InstanceRecord, _ outcome: Outcome?, _ step: inout Step) {
+        step.actions.append(.announce(record.id, record.view, outcome))
+    }
+}

@@ -1,0 +1,105 @@
+package import Channel
+package import Interfaces
+package import Syscalls
+
+/// The bounds of the relay.
+package struct RelayLimits: Sendable {
+    package var connections = 16_384
+    package var connectionsPerInstance = 4_096
+    /// Nil: an idle connection stays.
+    package var idleTimeout: Duration?
+
+    package init() {}
+}
+
+/// Relays connections from host ports to slots of instances.
+///
+/// The socket on the instance's side is made in its network namespace by the supervisor and asked
+/// for in advance through `wantSockets`. Belongs to the loop's thread.
+package final class Relay {
+    let loop: EventLoop
+    let limits: RelayLimits
+    let shop: RelayWorkshop
+    private let wantSockets: (InstanceID, Int) -> Void
+    private var instances: [InstanceID: InstanceRelay] = [:]
+    package internal(set) var connections = 0
+    /// Instances whose listeners wait for room.
+    var paused = 0
+    private var sweep: TimerToken?
+
+    /// - Parameter wantSockets: asks for so many sockets; answered with `supply` or `supplyFailed`.
+    package init(
+        loop: EventLoop, limits: RelayLimits, shop: RelayWorkshop = RelayWorkshop(),
+        wantSockets: @escaping (InstanceID, Int) -> Void
+    ) {
+        self.loop = loop
+        self.limits = limits
+        self.shop = shop
+        self.wantSockets = wantSockets
+    }
+
+    /// Listens for the slots of an instance: on the host port a slot had, on any other where that is
+    /// taken or there was none.
+    ///
+    /// - Returns: the slots with their host ports. Opening what is open gives the same again.
+    package func open(
+        _ id: InstanceID, slots: [RelayedSlot]
+    ) throws(Errno) -> [RelayedSlot] {
+        if let known = instances[id] { return known.slots }
+        let instance = InstanceRelay(id: id, relay: self)
+        do throws(Errno) {
+            try instance.listen(slots)
+        } catch {
+            instance.close()
+            throw error
+        }
+        instances[id] = instance
+        instance.refill()
+        return instance.slots
+    }
+
+    /// Closes the listeners and resets the connections of an instance.
+    package func close(_ id: InstanceID) {
+        instances.removeValue(forKey: id)?.close()
+    }
+
+    package func closeAll() {
+        for instance in instances.values { instance.close() }
+        instances = [:]
+    }
+
+    package func supply(_ id: InstanceID, _ sockets: Parcel?) {
+        instances[id]?.supply(sockets)
+    }
+
+    package func supplyFailed(_ id: InstanceID) {
+        instances[id]?.supplyFailed()
+    }
+
+    /// Bytes and connections per declared port.
+    package func traffic(_ id: InstanceID) -> [UInt16: SlotTraffic] {
+        instances[id]?.traffic ?? [:]
+    }
+
+    func ask(_ id: InstanceID, _ count: Int) {
+        wantSockets(id, count)
+    }
+
+    /// Connections ended: those that wait for room get it.
+    func gaveRoom() {
+        guard paused > 0 else { return }
+        for instance in instances.values where instance.isPaused { instance.resume() }
+    }
+
+    /// Looks through the instances from time to time while there is something that can get old.
+    func needSweep() {
+        guard sweep == nil else { return }
+        let period = limits.idleTimeout.map { $0 / 2 } ?? .seconds(5)
+        sweep = loop.schedule(after: period) { [self] in
+            sweep = nil
+            var isNeeded = false
+            for instance in instances.values where instance.sweep() { isNeeded = true }
+            if isNeeded { needSweep() }
+        }
+    }
+}

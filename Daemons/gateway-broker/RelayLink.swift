@@ -1,0 +1,184 @@
+package import Channel
+package import Syscalls
+
+/// Bytes delivered through a slot, exact, each counted when the receiving socket took it.
+package final class SlotTraffic {
+    package internal(set) var toInstance: UInt64 = 0
+    package internal(set) var fromInstance: UInt64 = 0
+    /// Connections taken so far.
+    package internal(set) var connections: UInt64 = 0
+
+    package init() {}
+}
+
+/// A stream socket with an owner that can be shared and put in a list.
+package final class RelaySocket {
+    let descriptor: Descriptor
+
+    package init(_ descriptor: consuming Descriptor) {
+        self.descriptor = descriptor
+    }
+}
+
+/// One relayed connection: two sockets, a pump each way, and nothing else.
+///
+/// Keeps true: an end of stream is passed on when all before it was delivered, and the other
+/// direction stays open; a reset is passed on as a reset; what one side does not take is not read
+/// from the other. Belongs to the loop's thread.
+///
+/// Both sockets are watched once, edge-triggered, for both directions: no system call is spent on
+/// changing what is waited for.
+package final class RelayLink {
+    private let near: RelaySocket
+    private let far: RelaySocket
+    private let traffic: SlotTraffic
+    private let loop: EventLoop
+    private let shop: RelayWorkshop
+    private var outward = Direction()
+    private var inward = Direction()
+    private var nearWatch: WatchToken?
+    private var farWatch: WatchToken?
+    private var turn: TimerToken?
+    private var onEnd: ((RelayLink) -> Void)?
+    /// Where it stands in its owner's list.
+    var index = 0
+    private var wasActive = true
+    private var idleSweeps = 0
+
+    /// - Parameter far: may still be connecting.
+    package init(
+        near: RelaySocket, far: RelaySocket, traffic: SlotTraffic, loop: EventLoop,
+        shop: RelayWorkshop, onEnd: @escaping (RelayLink) -> Void
+    ) {
+        self.near = near
+        self.far = far
+        self.traffic = traffic
+        self.loop = loop
+        self.shop = shop
+        self.onEnd = onEnd
+    }
+
+    /// Begins to relay.
+    package func start() throws(Errno) {
+        traffic.connections += 1
+        nearWatch = try loop.watch(near.descriptor, .relay) { [self] in nearIsReady($0) }
+        farWatch = try loop.watch(far.descriptor, .relay) { [self] in farIsReady($0) }
+    }
+
+    private func nearIsReady(_ ready: Ready) {
+        wasActive = true
+        if ready.contains(.error), fails(near) { return abort() }
+        if ready.saysEnd { outward.mayTrustShortReads = false }
+        if ready.contains(.readable) || ready.saysEnd { outward.isSourceReady = true }
+        if ready.contains(.writable) { inward.isSinkReady = true }
+        runBoth()
+    }
+
+    private func farIsReady(_ ready: Ready) {
+        wasActive = true
+        if ready.contains(.error), fails(far) { return abort() }
+        if ready.saysEnd { inward.mayTrustShortReads = false }
+        if ready.contains(.readable) || ready.saysEnd { inward.isSourceReady = true }
+        if ready.contains(.writable) { outward.isSinkReady = true }
+        runBoth()
+    }
+
+    private func fails(_ socket: RelaySocket) -> Bool {
+        (try? Socket.takeError(socket.descriptor)) != nil
+    }
+
+    private func runBoth() {
+        let out = outward.run(from: near.descriptor, to: far.descriptor, with: shop)
+        traffic.toInstance += out.moved
+        let back = inward.run(from: far.descriptor, to: near.descriptor, with: shop)
+        traffic.fromInstance += back.moved
+        if out.hasFailed || back.hasFailed { return abort() }
+        if outward.hasEnded, inward.hasEnded { return finish() }
+        guard out.wantsMore || back.wantsMore, turn == nil else { return }
+        // The other descriptors and timers come first; no event will announce what is already there.
+        turn = loop.schedule(after: .zero) { [self] in
+            turn = nil
+            runBoth()
+        }
+    }
+
+    /// For the owner's sweep, every half of the idle time-out: whether it moved in the last two.
+    func keepsMoving() -> Bool {
+        idleSweeps = wasActive ? 0 : idleSweeps + 1
+        wasActive = false
+        return idleSweeps < 2
+    }
+
+    /// Ends it at once; both sides see a reset.
+    package func abort() {
+        Socket.resetOnClose(near.descriptor)
+        Socket.resetOnClose(far.descriptor)
+        finish()
+    }
+
+    private func finish() {
+        guard let onEnd else { return }
+        self.onEnd = nil
+        if let nearWatch { loop.unwatch(nearWatch) }
+        if let farWatch { loop.unwatch(farWatch) }
+        if let turn { loop.cancel(turn) }
+        turn = nil
+        outward.close(shop)
+        inward.close(shop)
+        onEnd(self)
+    }
+}
+
+/// One direction of a link: its pump, and what is known of its two sockets.
+private struct Direction: ~Copyable {
+    // LIMIT: 512 KiB per turn, so that one stream cannot shut out the others.
+    private static let turnBytes = 524_288
+
+    struct Turn {
+        var moved: UInt64 = 0
+        var wantsMore = false
+        var hasFailed = false
+    }
+
+    private var pump = StreamPump()
+    var isSourceReady = false
+    var isSinkReady = false
+    /// Until the end of the source is announced: past that, no event follows.
+    var mayTrustShortReads = true
+    private(set) var hasEnded = false
+
+    mutating func run(
+        from source: borrowing Descriptor, to sink: borrowing Descriptor, with shop: RelayWorkshop
+    ) -> Turn {
+        guard isSourceReady, isSinkReady, !hasEnded else { return Turn() }
+        let before = pump.delivered
+        let pause = pump.run(
+            from: source, to: sink, with: shop, mayTrustShortReads: mayTrustShortReads,
+            budget: Self.turnBytes)
+        var turn = Turn(moved: pump.delivered - before)
+        switch pause {
+        case .sourceEmpty: isSourceReady = false
+        case .sinkFull: isSinkReady = false
+        case .budgetSpent: turn.wantsMore = true
+        case .ended:
+            hasEnded = true
+            // Not connected any more: then the other side knows.
+            try? Socket.shutdown(sink, .send)
+        case .failed: turn.hasFailed = true
+        }
+        return turn
+    }
+
+    mutating func close(_ shop: RelayWorkshop) {
+        pump.close(shop)
+    }
+}
+
+extension Interest {
+    /// All that can happen to a relayed socket, each told once.
+    fileprivate static let relay: Interest = [.readable, .writable, .peerClosed, .edgeTriggered]
+}
+
+extension Ready {
+    fileprivate var saysEnd: Bool { !isDisjoint(with: [.peerClosed, .hangUp, .error]) }
+}

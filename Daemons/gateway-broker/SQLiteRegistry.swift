@@ -1,0 +1,163 @@
+import FoundationEssentials
+package import GRDB
+import Interfaces
+import SwiftProtobuf
+
+/// The registry in SQLite: one row per instance. `synchronous=FULL` and WAL come from the store it is
+/// given, so that a write that returned is on the disk.
+///
+/// Refuses a row it cannot read: what the registry forgot would run on without an owner.
+package struct SQLiteRegistry: RegistryStorage {
+    private let queue: DatabaseQueue
+
+    package init(_ queue: DatabaseQueue) {
+        self.queue = queue
+    }
+
+    package static func migrate(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("1 instances") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE instance (
+                        id BLOB PRIMARY KEY NOT NULL,
+                        owner INTEGER NOT NULL,
+                        key BLOB NOT NULL,
+                        content BLOB NOT NULL,
+                        name TEXT NOT NULL,
+                        reference TEXT NOT NULL,
+                        accepted_at INTEGER NOT NULL,
+                        ready_deadline INTEGER NOT NULL,
+                        service_id BLOB NOT NULL,
+                        stage INTEGER NOT NULL,
+                        stop_grace INTEGER,
+                        slots TEXT NOT NULL,
+                        wishes BLOB,
+                        state BLOB NOT NULL,
+                        fault BLOB,
+                        ended_at INTEGER NOT NULL,
+                        UNIQUE (owner, key)
+                    ) STRICT, WITHOUT ROWID
+                    """)
+        }
+    }
+
+    package func load() throws(StorageFailure) -> [InstanceRecord] {
+        try guarded {
+            try queue.read { database in
+                try Row.fetchAll(database, sql: "SELECT * FROM instance").map(Self.record)
+            }
+        }
+    }
+
+    package func apply(_ writes: [RegistryWrite]) throws(StorageFailure) {
+        try guarded {
+            try queue.write { database in
+                for write in writes {
+                    switch write {
+                    case .put(let record): try Self.put(record, database)
+                    case .delete(let id):
+                        try database.execute(
+                            sql: "DELETE FROM instance WHERE id = ?", arguments: [Data(id.bytes)])
+                    }
+                }
+            }
+        }
+    }
+
+    private func guarded<Value>(_ body: () throws -> Value) throws(StorageFailure) -> Value {
+        do {
+            return try body()
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            throw .full
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_IOERR {
+            // Running out of a quota shows as an input/output error.
+            throw .full
+        } catch {
+            throw .broken("\(error)")
+        }
+    }
+
+    // MARK: Rows
+
+    private static func put(_ record: InstanceRecord, _ database: Database) throws {
+        try database.execute(
+            sql: """
+                INSERT INTO instance (
+                    id, owner, key, content, name, reference, accepted_at, ready_deadline,
+                    service_id, stage, stop_grace, slots, wishes, state, fault, ended_at
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET
+                    service_id = excluded.service_id, stage = excluded.stage,
+                    stop_grace = excluded.stop_grace, slots = excluded.slots,
+                    wishes = excluded.wishes, state = excluded.state, fault = excluded.fault,
+                    ended_at = excluded.ended_at
+                """,
+            arguments: [
+                Data(record.id.bytes), Int64(record.owner), Data(record.key),
+                Data(record.content), record.name, record.reference,
+                Int64(clamping: record.acceptedAt), Int64(record.readyDeadline),
+                Data(record.serviceID), record.stage.rawValue, record.stopGrace.map(Int64.init),
+                SlotText.text(record.slots), try record.wishes.map(wishes),
+                try record.state.serializedData(), try record.fault?.message.serializedData(),
+                Int64(clamping: record.endedAt),
+            ])
+    }
+
+    /// In the form of the request they came in.
+    private static func wishes(_ wishes: LaunchWishes) throws -> Data {
+        var request = StartServiceRequest()
+        request.environment = wishes.environment
+        request.memoryBytes = wishes.memoryBytes
+        return try request.serializedData()
+    }
+
+    private static func record(_ row: Row) throws -> InstanceRecord {
+        let idBytes: Data = row["id"]
+        guard let id = InstanceID(idBytes), let stage = InstanceRecord.Stage(rawValue: row["stage"]),
+            let slots = SlotText.slots(row["slots"])
+        else { throw StorageFailure.broken("instance \(Hexadecimal.text(idBytes))") }
+        var record = InstanceRecord(
+            id: id, owner: row["owner"], key: bytes(row["key"]), content: bytes(row["content"]),
+            name: row["name"], reference: row["reference"], acceptedAt: row["accepted_at"],
+            readyDeadline: row["ready_deadline"])
+        record.serviceID = bytes(row["service_id"])
+        record.stage = stage
+        record.stopGrace = row["stop_grace"]
+        record.slots = slots
+        if let stored: Data = row["wishes"] {
+            let request = try StartServiceRequest(serializedBytes: stored)
+            record.wishes = LaunchWishes(
+                environment: request.environment, memoryBytes: request.memoryBytes)
+        }
+        record.state = try InstanceState(serializedBytes: row["state"] as Data)
+        if let stored: Data = row["fault"] {
+            record.fault = Fault(try WireFault(serializedBytes: stored))
+        }
+        record.endedAt = row["ended_at"]
+        return record
+    }
+
+    private static func bytes(_ data: Data) -> [UInt8] { [UInt8](data) }
+}
+
+/// Slots as a column: "6379/tcp/41234 53/udp/0", readable with any SQLite shell.
+package enum SlotText {
+    package static func text(_ slots: [RelayedSlot]) -> String {
+        slots.map { "\($0.port)/\($0.transport == .udp ? "udp" : "tcp")/\($0.hostPort)" }
+            .joined(separator: " ")
+    }
+
+    package static func slots(_ text: String) -> [RelayedSlot]? {
+        var slots: [RelayedSlot] = []
+        for word in text.split(separator: " ") {
+            let parts = word.split(separator: "/", omittingEmptySubsequences: false)
+            guard parts.count == 3, let port = UInt16(parts[0]), let host = UInt16(parts[2]),
+                parts[1] == "tcp" || parts[1] == "udp"
+            else { return nil }
+            slots.append(
+                RelayedSlot(
+                    port: port, transport: parts[1] == "udp" ? .udp : .tcp, hostPort: host))
+        }
+        return slots
+    }
+}

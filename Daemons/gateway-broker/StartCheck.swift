@@ -1,0 +1,115 @@
+import Crypto
+package import Interfaces
+
+/// What a name of an instance may look like: letters, digits, "-", "_", ".".
+package enum NameRule {
+    package static func allows(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+            UInt8(ascii: "."):
+            true
+        default: false
+        }
+    }
+
+    /// - Throws: for a name that is too long or has another character. A name that could be taken for
+    ///   an id or a prefix of one is refused too, so that a reference means one thing.
+    package static func check(_ name: String) throws(Fault) {
+        let count = name.utf8.count
+        guard count <= GatewayLimits.nameBytesMax else {
+            throw GatewayFault.nameTooLong("name", limit: GatewayLimits.nameBytesMax, actual: count)
+        }
+        guard name.utf8.allSatisfy(allows) else { throw GatewayFault.badName(name) }
+        guard count < 8 || !Hexadecimal.isText(name) else { throw GatewayFault.badName(name) }
+    }
+}
+
+/// The checks of a start that need nothing but the request. What depends on the service
+/// (declared variables, its bounds) is checked by `InstancePlan` when its box is open.
+package enum StartCheck {
+    /// - Parameter id: random, for the instance if this request is the first with its key.
+    package static func order(
+        _ request: StartServiceRequest, owner: UInt32, id: InstanceID
+    ) throws(Fault) -> StartOrder {
+        guard GatewayLimits.keyBytes.contains(request.keyBytes.count) else {
+            throw GatewayFault.badKey(bytes: request.keyBytes.count)
+        }
+        let reference = request.service
+        guard !reference.isEmpty else { throw GatewayFault.missing("service") }
+        guard reference.utf8.count <= GatewayLimits.referenceBytesMax else {
+            throw GatewayFault.nameTooLong(
+                "service", limit: GatewayLimits.referenceBytesMax, actual: reference.utf8.count)
+        }
+        try NameRule.check(request.name)
+        try checkEnvironment(request.environment)
+        let memory = request.memoryBytes
+        guard memory == 0 || memory >= GatewayLimits.memoryBytesMin else {
+            throw GatewayFault.belowMinimum(
+                "memory_bytes", limit: GatewayLimits.memoryBytesMin, actual: memory)
+        }
+        let deadline =
+            request.readyDeadlineMs == 0
+            ? GatewayLimits.readyDeadlineDefault : request.readyDeadlineMs
+        guard GatewayLimits.readyDeadline.contains(deadline) else {
+            throw GatewayFault.outOfRange(
+                "ready_deadline_ms", limit: UInt64(GatewayLimits.readyDeadline.upperBound),
+                actual: UInt64(deadline))
+        }
+        return StartOrder(
+            id: id, owner: owner, key: request.keyBytes, content: content(of: request),
+            reference: reference, name: request.name,
+            wishes: LaunchWishes(environment: request.environment, memoryBytes: memory),
+            readyDeadline: deadline)
+    }
+
+    private static func checkEnvironment(
+        _ environment: [EnvironmentVariable]
+    ) throws(Fault) {
+        guard environment.count <= GatewayLimits.environmentCountMax else {
+            throw GatewayFault.tooLarge(
+                "environment", limit: GatewayLimits.environmentCountMax, actual: environment.count)
+        }
+        var bytes = 0
+        var seen: Set<String> = []
+        for variable in environment {
+            guard !variable.name.isEmpty,
+                !variable.name.utf8.contains(where: { $0 == UInt8(ascii: "=") || $0 == 0 })
+            else { throw GatewayFault.badName(variable.name) }
+            guard !variable.valueBytes.contains(0) else {
+                throw GatewayFault.malformed("environment.\(variable.name)")
+            }
+            guard seen.insert(variable.name).inserted else {
+                throw GatewayFault.duplicate("environment.\(variable.name)")
+            }
+            bytes += variable.name.utf8.count + variable.valueBytes.count
+        }
+        guard bytes <= GatewayLimits.environmentBytesMax else {
+            throw GatewayFault.tooLarge(
+                "environment", limit: GatewayLimits.environmentBytesMax, actual: bytes)
+        }
+    }
+
+    /// SHA-256 of what the request asks for, its key left out. Each part is preceded by its length,
+    /// so that no two requests have the same bytes.
+    private static func content(of request: StartServiceRequest) -> [UInt8] {
+        var hash = SHA256()
+        func add(_ bytes: some Collection<UInt8>) {
+            hash.update(data: bigEndian(UInt64(bytes.count)))
+            hash.update(data: Array(bytes))
+        }
+        add(request.service.utf8)
+        add(request.name.utf8)
+        add(bigEndian(request.memoryBytes))
+        add(bigEndian(UInt64(request.readyDeadlineMs)))
+        for variable in request.environment {
+            add(variable.name.utf8)
+            add(variable.valueBytes)
+        }
+        return Array(hash.finalize())
+    }
+
+    private static func bigEndian(_ number: UInt64) -> [UInt8] {
+        (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) }
+    }
+}
