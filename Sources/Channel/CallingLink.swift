@@ -1,0 +1,178 @@
+import Interfaces
+import Syscalls
+import Wire
+
+/// The caller's end of a connection: who waits for which answer.
+///
+/// Keeps true: everyone who waits is resumed once: by the answer, the deadline, a cancel, or the
+/// end of the connection, which is `.unavailable`.
+///
+/// SAFETY: as `Link`: touched on the loop's thread only. Continuations are resumed once because
+/// they are taken out of their place first.
+final class CallingLink: Link, @unchecked Sendable {
+    private enum Waiter {
+        case nobody
+        case call(Suspended<Result<Answer, Fault>>)
+        case stream(StreamItems)
+    }
+
+    private var waiters: [Waiter] = []
+    private var helloWaiters: [Suspended<Void>] = []
+    /// Called once, when no request may be made any more.
+    var onClosing: (() -> Void)?
+    /// What ended the connection, where somebody said it.
+    private(set) var farewell: ConnectionMachine.Farewell?
+
+    /// Whether requests can be made.
+    var isReady: Bool { !isEnded && machine.isOpen }
+
+    /// Waits until the listener's hello came, or will not.
+    func ready() async {
+        guard !isEnded, !machine.isOpen else { return }
+        await suspend { helloWaiters.append($0) }
+    }
+
+    /// Sends a request whose answer `continuation` waits for; says its transaction.
+    func call(
+        _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?,
+        _ continuation: Suspended<Result<Answer, Fault>>
+    ) -> (slot: Slot, transaction: UInt64)? {
+        do throws(Fault) {
+            let opened = try begin(method, body, descriptors, deadline, .call(continuation))
+            return opened
+        } catch {
+            continuation.resume(.failure(error))
+            return nil
+        }
+    }
+
+    /// Sends a request whose items `stream` waits for.
+    func open(
+        _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?,
+        _ stream: StreamItems
+    ) throws(Fault) -> (slot: Slot, transaction: UInt64) {
+        try begin(method, body, descriptors, deadline, .stream(stream))
+    }
+
+    private func begin(
+        _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?,
+        _ deadline: Duration?, _ waiter: Waiter
+    ) throws(Fault) -> (slot: Slot, transaction: UInt64) {
+        guard body.count <= WireLimits.bodyBytesMax else {
+            throw .tooLarge(
+                subject: "body", limit: UInt64(WireLimits.bodyBytesMax), actual: UInt64(body.count))
+        }
+        guard !isEnded else { throw Fault(.unavailable) }
+        let count = descriptors?.count ?? 0
+        let (slot, header) = try machine.begin(
+            method, descriptors: count, deadline: deadline, now: loop.now)
+        while waiters.count <= slot { waiters.append(.nobody) }
+        waiters[slot] = waiter
+        send(header, body: body, descriptors: count > 0 ? descriptors : nil)
+        arm()
+        return (slot, header.transaction)
+    }
+
+    func cancel(_ slot: Slot, transaction: UInt64) {
+        guard let header = machine.cancel(slot, transaction: transaction, now: loop.now) else {
+            return
+        }
+        send(header, body: [])
+        arm()
+    }
+
+    func grant(_ slot: Slot, transaction: UInt64, items: UInt32) {
+        guard let header = machine.grant(slot, transaction: transaction, items: items) else {
+            return
+        }
+        var credit = WireCredit()
+        credit.items = items
+        if let body = try? Body.encode(credit) { send(header, body: body) }
+    }
+
+    /// Ends the connection because nobody needs it.
+    func close() {
+        end(saying: .init(.done))
+    }
+
+    // MARK: Link
+
+    override func handle(
+        _ received: ConnectionMachine.Received, body: [UInt8], descriptors: Parcel?
+    ) {
+        switch received {
+        case .ready: wakeHelloWaiters()
+        case .reply(let slot, let method, _): reply(slot, method, body, descriptors)
+        case .fault(let slot, _):
+            let message: Fault
+            do throws(Fault) {
+                let decoded: WireFault = try Body.decode(answer: body)
+                message = Fault(decoded)
+            } catch {
+                message = error
+            }
+            fail(slot, message)
+        case .item(let slot, _):
+            if case .stream(let stream) = waiters[slot] { stream.assumeIsolated { $0.add(body) } }
+        case .end(let slot, _):
+            if case .stream(let stream) = take(slot) { stream.assumeIsolated { $0.finish(nil) } }
+        case .stopping: closing()
+        default: break
+        }
+        if machine.isDrained, !isEnded { close() }
+    }
+
+    override func handle(_ passed: ConnectionMachine.Passed) {
+        guard case .gaveUp(let slot, let cancel, let wasCancelled) = passed else { return }
+        if let cancel { send(cancel, body: []) }
+        fail(slot, wasCancelled ? .cancelled : .deadlineExceeded)
+    }
+
+    override func ended(_ farewell: ConnectionMachine.Farewell?) {
+        self.farewell = farewell
+        closing()
+        wakeHelloWaiters()
+        for slot in waiters.indices { fail(slot, Fault(.unavailable)) }
+    }
+
+    private func closing() {
+        let closing = onClosing
+        onClosing = nil
+        closing?()
+    }
+
+    private func wakeHelloWaiters() {
+        let waiting = helloWaiters
+        helloWaiters = []
+        for continuation in waiting { continuation.resume() }
+    }
+
+    private func take(_ slot: Slot) -> Waiter {
+        let waiter = waiters[slot]
+        waiters[slot] = .nobody
+        return waiter
+    }
+
+    private func reply(
+        _ slot: Slot, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
+    ) {
+        if let descriptors,
+            DescriptorKind.firstWrong(in: descriptors, declared: method.replyDescriptors) != nil
+        {
+            descriptors.close()
+            return fail(slot, Fault(.internal, reason: .badDescriptor, subject: method.name))
+        }
+        if case .call(let continuation) = take(slot) {
+            continuation.resume(
+                .success(Answer(body: body, descriptors: descriptors ?? Parcel())))
+        }
+    }
+
+    private func fail(_ slot: Slot, _ fault: Fault) {
+        switch take(slot) {
+        case .nobody: break
+        case .call(let continuation): continuation.resume(.failure(fault))
+        case .stream(let stream): stream.assumeIsolated { $0.finish(fault) }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import Interfaces
+import Wire
+
+/// A stream's items on the caller's side, as they come.
+///
+/// Keeps true: holds at most the items it gave credit for; gives new credit as items are taken, so
+/// a reader who stops, stops the sender.
+actor StreamItems: RawItems {
+    // LIMIT: items taken before credit is given for them: half of the first credit, so that the
+    // sender goes on while the frame travels.
+    private static let grantItems: UInt32 = WireLimits.creditInitial / 2
+
+    nonisolated let loop: EventLoop
+    /// Held so that the connection lives as long as somebody reads.
+    private let connection: Connection
+    private var slot: Slot = 0
+    private var transaction: UInt64 = 0
+    private var items: [[UInt8]] = []
+    private var head = 0
+    private var taken: UInt32 = 0
+    private var isOver = false
+    private var fault: Fault?
+    private var waiting: [Suspended<Void>] = []
+
+    init(_ connection: Connection, loop: EventLoop) {
+        self.connection = connection
+        self.loop = loop
+    }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    func opened(_ slot: Slot, _ transaction: UInt64) {
+        self.slot = slot
+        self.transaction = transaction
+    }
+
+    func next() async throws(Fault) -> [UInt8]? {
+        while true {
+            if head < items.count { return take() }
+            if isOver {
+                if let fault { throw fault }
+                return nil
+            }
+            await withTaskCancellationHandler {
+                await suspend { waiting.append($0) }
+            } onCancel: {
+                cancel()
+            }
+        }
+    }
+
+    nonisolated func cancel() {
+        loop.post { self.assumeIsolated { $0.cancelNow() } }
+    }
+
+    func add(_ body: [UInt8]) {
+        items.append(body)
+        wake()
+    }
+
+    func finish(_ fault: Fault?) {
+        isOver = true
+        self.fault = fault
+        wake()
+    }
+
+    private func take() -> [UInt8] {
+        let body = items[head]
+        head += 1
+        if head == items.count {
+            items.removeAll(keepingCapacity: true)
+            head = 0
+        }
+        taken += 1
+        if taken >= Self.grantItems, !isOver {
+            connection.link.grant(slot, transaction: transaction, items: taken)
+            taken = 0
+        }
+        return body
+    }
+
+    private func cancelNow() {
+        if !isOver { connection.link.cancel(slot, transaction: transaction) }
+    }
+
+    private func wake() {
+        let ready = waiting
+        waiting = []
+        for continuation in ready { continuation.resume() }
+    }
+}
