@@ -12,6 +12,7 @@ import wire_client as w
 from daemon import BareDaemon, configuration_of
 from node import BINARIES, CELAUTCTL, DAEMONS, Node, Traces, nothing_new_since
 
+USAGE, CONFIGURATION_MISSING, SOCKETS, STATE_TAKEN, CONFIGURATION = 64, 66, 69, 75, 78
 README = Path(__file__).resolve().parents[2] / "Daemons"
 
 
@@ -26,6 +27,13 @@ def configurations(scratch):
 @pytest.fixture(params=DAEMONS)
 def name(request):
     return request.param
+
+
+def ending(daemon):
+    """The exit code of a daemon that must end by itself; one its page documents."""
+    code = daemon.process.wait(10)
+    assert code in documented_exit_codes(daemon.name), (code, daemon.errors())
+    return code
 
 
 def documented_exit_codes(name):
@@ -115,8 +123,7 @@ def test_an_unknown_key_in_the_configuration_is_refused_by_name(configurations, 
         broken = text + configurations[name].text if "[" not in text else (
             merged(configurations[name].text, text))
         with BareDaemon(name, configurations[name].with_text(broken)) as daemon:
-            code = daemon.process.wait(10)
-            assert code != 0 and code in documented_exit_codes(name), (code, daemon.errors())
+            assert ending(daemon) == CONFIGURATION
             assert key in daemon.errors()
             assert "READY=1" not in daemon.notifications()
 
@@ -131,16 +138,14 @@ def merged(configuration, table):
 
 def test_a_configuration_that_is_no_toml_is_refused(configurations, name):
     with BareDaemon(name, configurations[name].with_text("state = = 1\n")) as daemon:
-        code = daemon.process.wait(10)
-        assert code != 0 and code in documented_exit_codes(name), (code, daemon.errors())
+        assert ending(daemon) == CONFIGURATION
         assert daemon.errors()
 
 
 def test_a_configuration_that_is_not_there_is_refused_by_name(configurations, name):
     absent = configurations[name].path.with_name("absent.toml")
     with BareDaemon(name, configurations[name], path=absent) as daemon:
-        code = daemon.process.wait(10)
-        assert code != 0 and code in documented_exit_codes(name), (code, daemon.errors())
+        assert ending(daemon) == CONFIGURATION_MISSING
         assert "absent.toml" in daemon.errors()
 
 
@@ -152,8 +157,7 @@ def test_no_listening_socket_is_refused(configurations, name):
 
 def test_a_socket_by_another_name_is_refused_by_name(configurations, name):
     with BareDaemon(name, configurations[name], socket_name="surprise") as daemon:
-        code = daemon.process.wait(10)
-        assert code != 0 and code in documented_exit_codes(name), (code, daemon.errors())
+        assert ending(daemon) == SOCKETS
         assert "surprise" in daemon.errors()
 
 
@@ -166,7 +170,24 @@ def test_every_program_says_its_version():
 def test_a_daemon_without_arguments_says_what_it_needs(name):
     result = subprocess.run(
         [BINARIES / name], text=True, timeout=10, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert result.returncode != 0 and result.stderr.strip(), result
+    assert result.returncode == USAGE and "--config" in result.stderr, result
+
+
+def test_an_unknown_argument_is_refused_by_name(name):
+    result = subprocess.run(
+        [BINARIES / name, "--confog", "x"], text=True, timeout=10, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    assert result.returncode == USAGE and "--confog" in result.stderr, result
+
+
+def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(configurations, name):
+    with BareDaemon(name, configurations[name]) as first:
+        first.wait_ready()
+        with BareDaemon(name, configurations[name]) as second:
+            assert ending(second) == STATE_TAKEN
+        with w.Connection(first.socket_path, ["Admin"], timeout=10) as connection:
+            status = connection.call("Admin.GetStatus", w.admin.GetStatusRequest())
+            assert status.process_id == first.process.pid
 
 
 def test_sigterm_while_a_request_runs_finishes_or_answers_it(configurations):
