@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "CRelay.h"
+#include "CSandbox.h"
 
 // LIMIT: 16 descriptors in one control message, as in WIRE.md §9; more are never sent, and a
 // packet with more arrives with MSG_CTRUNC.

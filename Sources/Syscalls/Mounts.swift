@@ -1,0 +1,195 @@
+// Mounts by descriptor: a file system is made, configured, given attributes and only then attached
+// to a place, so that no other process ever sees it half-made.
+
+import CShim
+import Glibc
+
+package enum Mounts {
+    package struct Attributes: OptionSet, Sendable {
+        package let rawValue: UInt32
+        package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+        package static let readOnly = Attributes(rawValue: celaut_mount_attr_rdonly)
+        package static let noSetuid = Attributes(rawValue: celaut_mount_attr_nosuid)
+        package static let noDevices = Attributes(rawValue: celaut_mount_attr_nodev)
+        package static let noExecute = Attributes(rawValue: celaut_mount_attr_noexec)
+        package static let noAccessTime = Attributes(rawValue: celaut_mount_attr_noatime)
+    }
+
+    /// A clone of the mount at an open file, with that file as its root, attached nowhere.
+    package static func clone(_ file: borrowing Descriptor) throws(Errno) -> Descriptor {
+        let raw = file.raw
+        // SAFETY: the name is a terminated string for the length of the call.
+        return try Call.descriptor { unsafe celaut_open_tree(raw, "", celaut_open_tree_clone) }
+    }
+
+    /// A clone of the mount at a path below a directory, with that path as its root.
+    package static func clone(
+        at directory: borrowing Descriptor, _ path: String
+    ) throws(Errno) -> Descriptor {
+        let raw = directory.raw
+        // SAFETY: as above.
+        return try Call.descriptor {
+            unsafe celaut_open_tree(raw, path, celaut_open_tree_clone_path)
+        }
+    }
+
+    /// Gives a detached mount attributes.
+    package static func set(
+        _ attributes: Attributes, on mount: borrowing Descriptor
+    ) throws(Errno) {
+        let raw = mount.raw
+        try Call.check { celaut_mount_setattr(raw, 0, UInt64(attributes.rawValue), 0, -1) }
+    }
+
+    /// Files of a detached mount appear with the owners that the user namespace gives their ids.
+    package static func mapOwners(
+        of mount: borrowing Descriptor, by namespace: borrowing Descriptor
+    ) throws(Errno) {
+        let raw = mount.raw
+        let user = namespace.raw
+        try Call.check {
+            celaut_mount_setattr(raw, 0, UInt64(celaut_mount_attr_idmap), 0, user)
+        }
+    }
+
+    /// Attaches a mount over a path relative to a directory.
+    package static func attach(
+        _ mount: borrowing Descriptor, at directory: borrowing Descriptor, _ path: String
+    ) throws(Errno) {
+        let raw = mount.raw
+        let at = directory.raw
+        // SAFETY: the path is a terminated string for the length of the call.
+        try Call.check { unsafe celaut_move_mount(raw, at, path) }
+    }
+
+    /// Attaches a mount over a path.
+    package static func attach(
+        _ mount: borrowing Descriptor, over path: String
+    ) throws(Errno) {
+        let raw = mount.raw
+        // SAFETY: as above.
+        try Call.check { unsafe celaut_move_mount(raw, celaut_at_fdcwd, path) }
+    }
+
+    /// Nothing that is mounted here from now on is seen elsewhere, nor the other way round.
+    package static func makeAllPrivate() throws(Errno) {
+        try Call.check { celaut_mount_private() }
+    }
+
+    /// Makes the current directory the root of all, and lets the old root go.
+    package static func pivotToWorkingDirectory() throws(Errno) {
+        // SAFETY: the paths are terminated strings for the length of the calls.
+        try Call.check { unsafe celaut_pivot_root(".", ".") }
+        try Call.check { unsafe celaut_detach(".") }
+        try Call.check { unsafe chdir("/") }
+    }
+
+    package static func changeDirectory(_ directory: borrowing Descriptor) throws(Errno) {
+        let raw = directory.raw
+        try Call.check { fchdir(raw) }
+    }
+
+    package static func changeDirectory(_ path: String) throws(Errno) {
+        // SAFETY: the path is a terminated string for the length of the call.
+        try Call.check { unsafe chdir(path) }
+    }
+
+    package static func detach(_ path: String) throws(Errno) {
+        // SAFETY: as above.
+        try Call.check { unsafe celaut_detach(path) }
+    }
+
+    /// A character device's file.
+    package static func makeDevice(
+        at directory: borrowing Descriptor, _ name: String, major: UInt32, minor: UInt32
+    ) throws(Errno) {
+        let raw = directory.raw
+        // SAFETY: as above.
+        try Call.check { unsafe celaut_make_node(raw, name, major, minor) }
+    }
+}
+
+/// A file system being configured.
+package struct FileSystemContext: ~Copyable {
+    private let descriptor: Descriptor
+
+    package init(_ type: String) throws(Errno) {
+        // SAFETY: the name is a terminated string for the length of the call.
+        descriptor = try Call.descriptor { unsafe celaut_fsopen(type) }
+    }
+
+    package borrowing func set(_ key: String, _ value: String) throws(Errno) {
+        let raw = descriptor.raw
+        // SAFETY: both are terminated strings for the length of the call.
+        try Call.check {
+            unsafe value.withCString {
+                unsafe celaut_fsconfig(raw, celaut_fsconfig_string, key, $0, 0)
+            }
+        }
+    }
+
+    package borrowing func set(_ key: String, _ value: borrowing Descriptor) throws(Errno) {
+        let raw = descriptor.raw
+        let file = value.raw
+        // SAFETY: as above.
+        try Call.check { unsafe celaut_fsconfig(raw, celaut_fsconfig_fd, key, nil, file) }
+    }
+
+    package borrowing func set(_ key: String) throws(Errno) {
+        let raw = descriptor.raw
+        // SAFETY: as above.
+        try Call.check { unsafe celaut_fsconfig(raw, celaut_fsconfig_flag, key, nil, 0) }
+    }
+
+    /// Makes the file system, and its mount, attached nowhere.
+    package consuming func mount(
+        _ attributes: Mounts.Attributes
+    ) throws(Errno) -> Descriptor {
+        let raw = descriptor.raw
+        try Call.check { celaut_fsconfig(raw, celaut_fsconfig_create, nil, nil, 0) }
+        return try Call.descriptor { celaut_fsmount(raw, attributes.rawValue) }
+    }
+}
+
+/// A block device over a file, which goes away by itself with its last user.
+package struct LoopDevice: ~Copyable {
+    package let path: String
+    private let device: Descriptor
+
+    /// LIMIT: 16 tries. Each loses only to another process that took the free device first.
+    private static let triesMax = 16
+
+    package init(
+        over file: borrowing Descriptor, control: borrowing Descriptor
+    ) throws(Errno) {
+        var left = Self.triesMax
+        while true {
+            let controlRaw = control.raw
+            let number = try Call.check { celaut_loop_free(controlRaw) }
+            let path = "/dev/loop\(number)"
+            let device = try File.open(path, .readWrite)
+            do throws(Errno) {
+                try Self.configure(device, file)
+                self.path = path
+                self.device = device
+                return
+            } catch .busy where left > 0 {
+                left -= 1
+            }
+        }
+    }
+
+    private static func configure(
+        _ device: borrowing Descriptor, _ file: borrowing Descriptor
+    ) throws(Errno) {
+        let deviceRaw = device.raw
+        let fileRaw = file.raw
+        do throws(Errno) {
+            try Call.check { celaut_loop_configure(deviceRaw, fileRaw, 1) }
+        } catch .invalid {
+            // The file system below knows no direct I/O.
+            try Call.check { celaut_loop_configure(deviceRaw, fileRaw, 0) }
+        }
+    }
+}
