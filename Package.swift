@@ -113,6 +113,13 @@ let package = Package(
             ["Chassis", "Channel", "Interfaces", "Syscalls", "ServiceModel", protobuf, crypto,
              logging, database]),
 
+        // Benchmarks of the wire: both ends in Swift, and the C program they are measured against.
+        .executableTarget(
+            name: "wire-bench",
+            dependencies: ["Channel", "Interfaces", "Syscalls", protobuf],
+            path: "Tests/Bench/wire-bench", swiftSettings: settings),
+        .executableTarget(name: "wire-baseline", path: "Tests/Bench/wire-baseline"),
+
         tests("Unit", "Wire", ["Wire", "Interfaces", "Syscalls", "Channel", protobuf]),
         tests("Unit", "Chassis", ["Chassis", "Syscalls", "Interfaces", "Channel"]),
         tests("Unit", "ServiceModel", ["ServiceModel", "Syscalls", protobuf, crypto]),
