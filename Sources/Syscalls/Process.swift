@@ -138,6 +138,21 @@ package enum Process {
     /// The processors this thread may use.
     package static func processorCount() -> Int { get_nprocs() == 0 ? 1 : Int(get_nprocs()) }
 
+    /// Closes every descriptor from a number up that nobody here owns; only at the start, before
+    /// anything is opened. Closed standard streams are opened to nothing, so that no descriptor of
+    /// ours becomes one.
+    package static func closeInherited(from first: Int32) throws(Errno) {
+        try Call.check {
+            celaut_syscall(
+                Int(SYS_close_range), UInt(first), UInt(UInt32.max), 0, 0, 0, 0)
+        }
+        while true {
+            let null = try File.open("/dev/null", .readWrite)
+            if null.raw > 2 { return }
+            _ = null.release()
+        }
+    }
+
     package static func send(_ signal: Signal, to pid: Int32) throws(Errno) {
         try Call.check { kill(pid, signal.number) }
     }

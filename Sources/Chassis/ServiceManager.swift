@@ -1,0 +1,59 @@
+// Telling whoever started the daemon how it is (sd_notify), and keeping descriptors there while it
+// is not. Without a service manager all of this does nothing.
+
+import CSystemd
+package import Syscalls
+
+package struct ServiceManager: Sendable {
+    private let program: String
+
+    init(program: String) {
+        self.program = program
+    }
+
+    /// One line for people: what the daemon is doing.
+    package func status(_ text: String) {
+        tell("STATUS=" + text.filter { $0 != "\n" })
+    }
+
+    func ready(_ text: String) { tell("READY=1\nSTATUS=\(text)\nMAINPID=\(Process.pid)") }
+
+    func stopping(_ text: String) { tell("STOPPING=1\nSTATUS=\(text)") }
+
+    func reloading() {
+        tell("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonicNanoseconds() / 1_000)")
+    }
+
+    func alive() { tell("WATCHDOG=1") }
+
+    /// How often `alive` must be said; nil when nobody listens for it.
+    static func watchdogInterval() -> Duration? {
+        var microseconds: UInt64 = 0
+        // SAFETY: one local value is filled.
+        let watched = unsafe sd_watchdog_enabled(0, &microseconds)
+        guard watched > 0, microseconds > 0 else { return nil }
+        return .microseconds(microseconds)
+    }
+
+    /// Keeps a descriptor beyond this process; it comes back under its name at the next start.
+    ///
+    /// - Parameter name: of ASCII letters, digits and dashes, at most 255 bytes.
+    /// - Returns: false when there is nobody to keep it.
+    @discardableResult
+    package func keep(_ descriptor: borrowing Descriptor, name: String) -> Bool {
+        var raw = descriptor.raw
+        let state = "FDSTORE=1\nFDNAME=\(name)"
+        // SAFETY: the state and one number are read during the call; the descriptor is borrowed
+        // for as long.
+        return unsafe sd_pid_notify_with_fds(0, 0, state, &raw, 1) > 0
+    }
+
+    /// Lets go of all kept descriptors of a name.
+    package func forget(name: String) { tell("FDSTOREREMOVE=1\nFDNAME=\(name)") }
+
+    private func tell(_ state: String) {
+        // A service manager that does not listen is not ours to mend; it will notice by itself.
+        // SAFETY: the state is a terminated string for the length of the call.
+        _ = unsafe sd_notify(0, state)
+    }
+}
