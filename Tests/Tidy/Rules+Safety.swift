@@ -5,8 +5,11 @@
 private let safetyLinesMax = 40
 
 extension SourceText {
-    fileprivate func hasNote(_ mark: String, before line: Int, within count: Int) -> Bool {
-        lines(endingAt: line, count: count).contains { $0.contains(mark) }
+    /// Whether a comment with the mark stands there; the line itself counts.
+    fileprivate func hasNote(_ mark: String, near line: Int, above: Int, below: Int = 0) -> Bool {
+        lines[max(0, line - above)..<min(line + below, lines.count)].contains {
+            $0.contains(mark) && $0.contains("//")
+        }
     }
 
     /// The comment a file opens with.
@@ -21,6 +24,7 @@ let safetyRules: [Rule] = [
         bad: [
             Sample(("Sources/Wire/A.swift", "let a = unsafe b.pointee")),
             Sample(("Sources/Wire/A.swift", "final class A: @unchecked Sendable {}")),
+            Sample(("Sources/Wire/A.swift", "let a = unsafe loop.other()")),
         ],
         good: Sample(
             ("Sources/Wire/A.swift", "// SAFETY: b outlives a.\nlet a = unsafe b.pointee"),
@@ -35,8 +39,11 @@ let safetyRules: [Rule] = [
             else { return [] }
             let uses =
                 file.tokens.filter { $0.text == "unsafe" } + file.sequence("@", "unchecked")
+            // An actor that names its executor can be written in one way only.
+            let executors = Set(file.sequence("asUnownedSerialExecutor").map(\.line))
             return uses.filter {
-                !file.hasNote("SAFETY:", before: $0.line, within: safetyLinesMax)
+                !executors.contains($0.line)
+                    && !file.hasNote("SAFETY", near: $0.line, above: safetyLinesMax, below: 16)
             }.map {
                 Violation(path: file.path, line: $0.line, what: "unsafe without a reason")
             }
@@ -57,7 +64,7 @@ let safetyRules: [Rule] = [
         each: { file in
             guard file.isUnder(shipped), !file.isGenerated else { return [] }
             return boundsWithLiteral(file.tokens).filter {
-                !file.hasNote("LIMIT:", before: $0.line, within: 6)
+                !file.hasNote("LIMIT:", near: $0.line, above: 6)
             }.map {
                 Violation(path: file.path, line: $0.line, what: "\($0.text) without a LIMIT reason")
             }
