@@ -184,6 +184,19 @@ def test_an_environment_name_that_is_none_is_refused(node, probe_tree, name):
     assert start_refused(node, box.service_id, environment=[(name, b"x")]).code == "INVALID"
 
 
+def test_a_variable_that_is_not_declared_is_refused_by_name(node, probe_tree):
+    box = node.import_box(probe_tree, boxes.described(envs={"KNOWN": ""}))
+    fault = start_refused(node, box.service_id, environment=[("UNKNOWN", b"x")])
+    assert (fault.code, fault.reason) == ("INVALID", "UNKNOWN_KEY"), fault
+    assert "UNKNOWN" in fault.subject and fault.lines == ["KNOWN"], fault
+
+
+def test_a_box_for_another_architecture_is_stored_and_not_started(node, probe_tree):
+    box = node.import_box(probe_tree, boxes.described(architecture="linux/arm64"))
+    fault = start_refused(node, box.service_id)
+    assert fault.code == "UNSUPPORTED" and "arm64" in fault.subject + str(fault.lines), fault
+
+
 def test_a_key_used_again_for_something_else_is_refused(node, probe_tree):
     box = node.import_box(probe_tree, boxes.described())
     key = os.urandom(16)
