@@ -1,0 +1,55 @@
+import ArgumentParser
+import Interfaces
+
+/// How a command ends, for scripts.
+enum ExitCode: Int32, CaseIterable {
+    case success = 0
+    case failure = 1
+    case usage = 64
+    case invalidInput = 65
+    case notFound = 66
+    case unavailable = 69
+    case software = 70
+    case cannotMake = 73
+    case inUse = 75
+    case notPermitted = 77
+
+    var meaning: String {
+        switch self {
+        case .success: "it worked"
+        case .failure: "the service ended badly, or was not ready in time"
+        case .usage: "wrong arguments"
+        case .invalidInput: "a file or value given is not valid; the message names it"
+        case .notFound: "no such box or instance"
+        case .unavailable: "the node, or the part asked, does not answer"
+        case .software: "an error of the node itself; its log says more"
+        case .cannotMake: "the disk is full"
+        case .inUse: "something still uses it, or a limit is met; try later"
+        case .notPermitted: "not allowed for this user or token"
+        }
+    }
+
+    /// The table in the help.
+    static var table: String {
+        "Exit codes (a command that runs in the foreground ends like its service):\n"
+            + allCases.map { code in
+                let number = String(code.rawValue)
+                let padding = String(repeating: " ", count: 4 - number.count)
+                return "  \(number)\(padding)\(code.meaning)"
+            }.joined(separator: "\n")
+    }
+
+    init(_ fault: Fault) {
+        self =
+            switch fault.code {
+            case .invalid, .tooLarge, .corrupt, .unsupported: .invalidInput
+            case .notFound: .notFound
+            case .alreadyExists, .inUse, .limitReached: .inUse
+            case .forbidden, .unauthorized: .notPermitted
+            case .unavailable, .deadlineExceeded, .unknownMethod: .unavailable
+            case .storageFull: .cannotMake
+            case .endedEarly, .slotClosed, .cancelled: .failure
+            case .internal, .unspecified, .UNRECOGNIZED: .software
+            }
+    }
+}

@@ -1,0 +1,135 @@
+import Syscalls
+
+/// Where a foreground node keeps its things: directories with their owners, a configuration file
+/// per daemon, sockets, and the lock that keeps a second node away.
+struct NodeLayout {
+    struct User: Equatable {
+        var uid: UInt32
+        var gid: UInt32
+    }
+
+    let state: String
+    let runtime: String
+    let programs: String
+    let users: [String: User]
+
+    /// In the order they are stopped: who asks before who answers.
+    static let daemons = ["gateway-broker", "sandbox-supervisor", "box-builder"]
+    static let stateDefault = "/var/lib/celaut"
+
+    /// The numeric users of daemons whose own user is not installed.
+    private static let numericUsers: [String: UInt32] = [
+        "box-builder": 64_101, "gateway-broker": 64_102,
+    ]
+
+    init(state: String, programs: String) {
+        self.state = state
+        runtime = state == Self.stateDefault ? Session.runtimeDefault : state + "/run"
+        self.programs = programs
+        var users: [String: User] = [:]
+        for daemon in Self.daemons {
+            // The supervisor stays root and gives up all capabilities but its few.
+            guard let number = Self.numericUsers[daemon] else {
+                users[daemon] = User(uid: 0, gid: 0)
+                continue
+            }
+            if let user = Users.user(named: "celaut-\(daemon)") {
+                users[daemon] = User(uid: user.uid, gid: user.gid)
+            } else {
+                users[daemon] = User(uid: number, gid: number)
+            }
+        }
+        self.users = users
+    }
+
+    func user(_ daemon: String) -> User { users[daemon] ?? User(uid: 0, gid: 0) }
+    func socketPath(_ daemon: String) -> String { "\(runtime)/\(daemon).sock" }
+    func notifyPath(_ daemon: String) -> String { "\(runtime)/\(daemon).notify" }
+    func configurationPath(_ daemon: String) -> String { "\(state)/config/\(daemon).toml" }
+
+    /// Makes directories and configuration files, and takes the lock of the state directory, which
+    /// lasts as long as the descriptor.
+    func prepare() throws(Complaint) -> Descriptor {
+        let lock = try takeLock()
+        for path in [runtime, "\(state)/config"] {
+            do throws(Errno) {
+                try File.makeDirectories(path, mode: 0o755)
+                try File.setMode(path, 0o755)
+            } catch {
+                throw Self.cannotMake(path, error)
+            }
+        }
+        for daemon in Self.daemons {
+            try prepare(daemon)
+        }
+        return lock
+    }
+
+    private func takeLock() throws(Complaint) -> Descriptor {
+        do throws(Errno) {
+            try File.makeDirectories(state, mode: 0o755)
+            let lock = try File.open("\(state)/lock", .readWrite, .create)
+            guard try File.lock(lock) else { throw .again }
+            return lock
+        } catch .again {
+            throw Complaint(
+                "Another node runs on \(state).",
+                hint: "Stop it first, or name another directory with --state.", code: .inUse)
+        } catch {
+            throw Self.cannotMake(state, error)
+        }
+    }
+
+    private func prepare(_ daemon: String) throws(Complaint) {
+        let directory = "\(state)/\(daemon)"
+        let user = user(daemon)
+        do throws(Errno) {
+            if !File.exists(directory) { try File.makeDirectory(directory, mode: 0o700) }
+            try File.setOwner(directory, uid: user.uid, gid: user.gid)
+            let file = try File.open(
+                configurationPath(daemon), .writeOnly, [.create, .truncate], mode: 0o644)
+            try File.writeAll(file, Array(configuration(daemon).utf8))
+        } catch {
+            throw Self.cannotMake(directory, error)
+        }
+    }
+
+    private static func cannotMake(_ path: String, _ error: Errno) -> Complaint {
+        Complaint(
+            "\(path) cannot be made: \(error).",
+            hint: "Name a directory that root can write with --state.", code: .cannotMake)
+    }
+
+    /// The configuration of a daemon in a foreground node.
+    func configuration(_ daemon: String) -> String {
+        var lines = [
+            "# Written by `celautctl up` at each start.", "state = \"\(Self.quoted(state))\"", "",
+            "[callers]", "admin = [0]",
+        ]
+        switch daemon {
+        case "gateway-broker":
+            lines += [
+                "client = [\"*\"]", "", "[peers]",
+                "box-builder = \"\(Self.quoted(socketPath("box-builder")))\"",
+                "sandbox-supervisor = \"\(Self.quoted(socketPath("sandbox-supervisor")))\"",
+            ]
+        default:
+            lines.append("gateway-broker = [\(user("gateway-broker").uid)]")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// As a basic string of TOML holds it.
+    private static func quoted(_ text: String) -> String {
+        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+    }
+
+    /// Removes what only a running node has.
+    func removeRuntime() {
+        for daemon in Self.daemons {
+            try? File.remove(socketPath(daemon))
+            try? File.remove(notifyPath(daemon))
+        }
+        try? File.removeDirectory(runtime)
+    }
+}
