@@ -7,25 +7,24 @@ package enum Confinement {
     /// The number of the capability that may signal any process in reach.
     package static let capabilityKill: UInt64 = 5
 
-    /// Takes another identity without supplementary groups. Capabilities follow the kernel's rules
-    /// unless `keepCapabilities` was called.
-    package static func become(uid: UInt32, gid: UInt32) throws(Errno) {
-        try Call.check { celaut_become(uid, gid) }
-    }
-
-    /// The permitted capabilities stay over the next `become`.
-    package static func keepCapabilities() throws(Errno) {
-        try Call.check { celaut_keep_capabilities() }
-    }
-
-    /// Exactly these stay, and no program executed from here on can have more.
-    package static func limitCapabilities(to kept: [UInt64]) throws(Errno) {
+    /// From here on uid 0 means nothing: changes of uid neither give nor take capabilities, and no
+    /// program executed can have any. Comes before `become` and `limitCapabilities`.
+    package static func lockCapabilities() throws(Errno) {
         try Call.check { celaut_clear_ambient() }
         var capability: Int32 = 0
         // The kernel answers EINVAL past its last one.
         while celaut_drop_bounding(capability) == 0 { capability += 1 }
-        // NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE and their locks: uid 0 means nothing.
-        try Call.check { celaut_secure_bits(0b1110_1111 & ~0b0001_0000 & ~0b0010_0000) }
+        // NOROOT, NO_SETUID_FIXUP and NO_CAP_AMBIENT_RAISE on, KEEP_CAPS off, all four locked.
+        try Call.check { celaut_secure_bits(0b1110_1111) }
+    }
+
+    /// Takes another identity without supplementary groups.
+    package static func become(uid: UInt32, gid: UInt32) throws(Errno) {
+        try Call.check { celaut_become(uid, gid) }
+    }
+
+    /// Exactly these stay.
+    package static func limitCapabilities(to kept: [UInt64]) throws(Errno) {
         var mask: UInt64 = 0
         for capability in kept { mask |= 1 << capability }
         try Call.check { celaut_capabilities(mask) }
@@ -60,6 +59,18 @@ package enum Confinement {
         Signal.child.ignore()
     }
 
+    /// Writes to the standard error, for who has no log yet.
+    package static func complain(_ text: String) {
+        let bytes = [UInt8](text.utf8)
+        // SAFETY: the kernel reads as many bytes as are there. Nobody reads the error of an error.
+        _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+    }
+
+    /// Sends a signal to all processes of this pid namespace but this one. False: there are none.
+    package static func signalAll(_ signal: Signal) -> Bool {
+        kill(-1, signal.number) == 0
+    }
+
     /// Ends this copy of a process at once.
     package static func exit(_ code: Int32) -> Never {
         _exit(code)
@@ -68,7 +79,7 @@ package enum Confinement {
     /// Gives the descriptor this number, not close-on-exec.
     package static func place(_ descriptor: borrowing Descriptor, as number: Int32) throws(Errno) {
         let raw = descriptor.raw
-        precondition(raw != number, "the number is taken by the descriptor itself")
+        precondition(raw > number, "the number would be taken from another")
         try Call.check { dup2(raw, number) }
     }
 

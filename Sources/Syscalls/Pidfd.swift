@@ -64,6 +64,13 @@ extension Process {
         try Pidfd.wait(0, 0, WNOHANG)
     }
 
+    /// Waits until any child has ended. Blocks the thread.
+    ///
+    /// - Throws: `.noChild` when there are none.
+    package static func waitAny() throws(Errno) -> (pid: Int32, status: ExitStatus)? {
+        try Pidfd.wait(0, 0, 0)
+    }
+
     /// Waits until our child of this pid has ended. Blocks the thread.
     package static func wait(pid: Int32) throws(Errno) -> ExitStatus {
         guard let ended = try Pidfd.wait(1, UInt32(pid), 0) else { throw .noChild }

@@ -135,8 +135,6 @@ static inline int celaut_secure_bits(unsigned bits) {
     return prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
 }
 
-static inline int celaut_keep_capabilities(void) { return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0); }
-
 // The filter as struct sock_filter entries of 8 bytes.
 int celaut_seccomp(const void *filter, uint16_t entries);
 

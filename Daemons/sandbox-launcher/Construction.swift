@@ -1,0 +1,157 @@
+// The order in which the witness builds an instance: the payload first, because its user namespace
+// is what the box's owners are mapped by and because it enters its cgroups while the root is made.
+
+import LaunchPlan
+import Syscalls
+
+struct Construction {
+    let plan: LaunchPlan
+    let filter: [UInt8]
+
+    /// The pid of the payload inside: the first child of the first process.
+    static let payloadPID: Int32 = 2
+    private static let hostName = "celaut"
+
+    func build(
+        parcel: Parcel, materials: borrowing Materials, directory: borrowing Descriptor
+    ) throws(LaunchFailure) -> Watch {
+        let processes = try Interior.makeProcesses()
+        let configuration = try Root.part(parcel, .configuration, "read configuration") {
+            (file) throws(Errno) in
+            try File.seek(file, to: 0)
+            return try File.readAll(file, limit: LaunchLimits.configurationBytesMax)
+        }
+        let null = try step("open /dev/null") { () throws(Errno) in
+            try File.open("/dev/null", .readWrite)
+        }
+        try setClocks(processes)
+        let watch = try begin(parcel, null, directory)
+        let namespace = try mapIdentities(processes)
+        let root = try Root(
+            parcel: parcel, namespace: namespace, loopControl: materials.loopControl)
+        try enter(root.mount)
+        try limit()
+        try openNetwork(processes)
+        try Interior.build(
+            plan: plan, root: root.mount, processes: processes, materials: materials,
+            namespace: namespace, configuration: configuration)
+        try step("host name") { () throws(Errno) in
+            try Namespaces.setHostName(Self.hostName)
+            try Namespaces.setDomainName("")
+            try Confinement.leaveKeyring()
+        }
+        try step("standard streams") { () throws(Errno) in
+            for number: Int32 in 0...2 { try Confinement.place(null, as: number) }
+        }
+        return watch
+    }
+
+    /// The clocks of the instance start with it: they do not tell how long the host has been up.
+    private func setClocks(_ processes: borrowing Descriptor) throws(LaunchFailure) {
+        let monotonic = Clock.monotonicNanoseconds() / 1_000_000_000
+        let boottime = Clock.boottimeNanoseconds() / 1_000_000_000
+        try step("time namespace") { () throws(Errno) in
+            try Namespaces.unshare(.time)
+            let file = try File.open(at: processes, "self/timens_offsets", .writeOnly)
+            try File.writeAll(
+                file, [UInt8]("monotonic -\(monotonic) 0\nboottime -\(boottime) 0\n".utf8))
+        }
+    }
+
+    private func begin(
+        _ parcel: Parcel, _ null: borrowing Descriptor, _ directory: borrowing Descriptor
+    ) throws(LaunchFailure) -> Watch {
+        let pipes = try step("pipes") { () throws(Errno) in try Pipes() }
+        let side = try step("clone payload") { () throws(Errno) in
+            guard plan.groupKind == .version2,
+                let group = parcel.take(LaunchPlan.Place.groups.rawValue)
+            else { return try Namespaces.clone(into: [.user]) }
+            return try Namespaces.clone(into: [.user], cgroup: .some(group))
+        }
+        switch consume side {
+        case .child:
+            throw Payload(plan: plan, filter: filter).run(
+                parcel: parcel, go: pipes.go.reading, failure: pipes.failure.writing, null: null,
+                stdout: pipes.stdout.writing, stderr: pipes.stderr.writing)
+        case .parent(_, let pidfd):
+            _ = consume pidfd
+            guard let memory = parcel.take(LaunchPlan.Place.memory.rawValue) else {
+                throw LaunchFailure(step: "memory watch", code: Errno.noEntry.code)
+            }
+            let log = try step("open output log") { () throws(Errno) in
+                try OutputLog(
+                    directory: try directory.duplicate(), bytesMax: plan.outputBytesMax,
+                    owner: plan.witnessUID)
+            }
+            do throws(Errno) {
+                return try Watch(
+                    payload: Payload(plan: plan, filter: filter), pipes: pipes,
+                    memory: MemoryWatch(plan.groupKind, memory), log: log)
+            } catch {
+                throw LaunchFailure(step: "watch", code: error.code)
+            }
+        }
+    }
+
+    /// - Returns: the payload's user namespace, with its ids mapped.
+    private func mapIdentities(
+        _ processes: borrowing Descriptor
+    ) throws(LaunchFailure) -> Descriptor {
+        try step("map ids") { () throws(Errno) in
+            let map = [UInt8]("0 \(plan.uidBase) \(LaunchPlan.uidsInside)\n".utf8)
+            for name in ["uid_map", "gid_map"] {
+                let file = try File.open(at: processes, "\(Self.payloadPID)/\(name)", .writeOnly)
+                try File.writeAll(file, map)
+            }
+            return try File.open(at: processes, "\(Self.payloadPID)/ns/user")
+        }
+    }
+
+    /// Any directory of the host serves as the place to attach: it is gone with the pivot.
+    private func enter(_ root: borrowing Descriptor) throws(LaunchFailure) {
+        try step("pivot root") { () throws(Errno) in
+            try Mounts.attach(root, over: "/proc")
+            try Mounts.changeDirectory(root)
+            try Mounts.pivotToWorkingDirectory()
+        }
+    }
+
+    private func limit() throws(LaunchFailure) {
+        try step("limits") { () throws(Errno) in
+            let files = UInt64(plan.openFilesMax)
+            try Process.limit(
+                .openFiles, of: Self.payloadPID, set: Process.Limit(soft: files, hard: files))
+            try Process.limit(
+                .coreBytes, of: Self.payloadPID, set: Process.Limit(soft: 0, hard: 0))
+        }
+    }
+
+    /// The loopback, and every port on it: who has no capabilities may still listen on port 80.
+    private func openNetwork(_ processes: borrowing Descriptor) throws(LaunchFailure) {
+        try step("network") { () throws(Errno) in
+            try Namespaces.bringLoopbackUp()
+            let file = try File.open(
+                at: processes, "sys/net/ipv4/ip_unprivileged_port_start", .writeOnly)
+            try File.writeAll(file, [UInt8(ascii: "0")])
+        }
+    }
+}
+
+/// The four pipes between a witness and its payload.
+struct Pipes: ~Copyable {
+    let go: Pipe
+    let failure: Pipe
+    let stdout: Pipe
+    let stderr: Pipe
+
+    init() throws(Errno) {
+        let go = try Pipe()
+        let failure = try Pipe()
+        let stdout = try Pipe()
+        let stderr = try Pipe()
+        self.go = go
+        self.failure = failure
+        self.stdout = stdout
+        self.stderr = stderr
+    }
+}

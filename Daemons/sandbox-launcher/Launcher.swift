@@ -1,0 +1,74 @@
+// The loop: a plan in, a witness made, an answer out. Keeps nothing of an instance.
+
+import LaunchPlan
+import Syscalls
+
+struct Launcher: ~Copyable {
+    private let socket: Descriptor
+    private let materials: Materials
+    private let filter: [UInt8]
+    private var buffer = [UInt8](repeating: 0, count: LaunchLimits.packetBytesMax)
+
+    init(socket: consuming Descriptor, materials: consuming Materials, filter: [UInt8]) {
+        self.socket = socket
+        self.materials = materials
+        self.filter = filter
+    }
+
+    /// Until the supervisor's end closes.
+    mutating func serve() throws(LaunchFailure) {
+        while true {
+            var waits = [Poll.Wait(socket)]
+            try step("poll") { () throws(Errno) in try Poll.wait(&waits) }
+            let received: SeqpacketSocket.Received
+            do throws(Errno) {
+                received = try SeqpacketSocket.receive(socket, into: &buffer)
+            } catch .again {
+                continue
+            } catch .connectionReset {
+                return
+            } catch {
+                throw LaunchFailure(step: "receive", code: error.code)
+            }
+            if received.bytes == 0 { return }
+            answer(received)
+        }
+    }
+
+    private func answer(_ received: SeqpacketSocket.Received) {
+        let parcel = received.descriptors ?? Parcel()
+        do throws(LaunchFailure) {
+            let plan: LaunchPlan
+            do throws(LaunchViolation) {
+                guard !received.bytesCut, !received.descriptorsCut else {
+                    throw LaunchViolation("packet")
+                }
+                plan = try LaunchPlan(reading: [UInt8](buffer.prefix(received.bytes)))
+                guard parcel.count == plan.descriptors else {
+                    throw LaunchViolation("descriptors")
+                }
+            } catch {
+                throw LaunchFailure(step: "plan \(error.field)", code: Errno.invalid.code)
+            }
+            try launch(plan, parcel)
+        } catch {
+            send(.failed(error), nil)
+        }
+    }
+
+    private func launch(_ plan: LaunchPlan, _ parcel: Parcel) throws(LaunchFailure) {
+        let kinds: Namespaces.Kinds = [.mount, .pid, .network, .ipc, .hostName, .cgroup]
+        let side = try step("clone") { () throws(Errno) in try Namespaces.clone(into: kinds) }
+        switch consume side {
+        case .child:
+            Witness.run(plan: plan, parcel: parcel, materials: materials, filter: filter)
+        case .parent(let pid, let pidfd):
+            send(.launched(pid: pid), Parcel(pidfd))
+        }
+    }
+
+    private func send(_ outcome: LaunchOutcome, _ parcel: Parcel?) {
+        // A supervisor that does not read its answers has died; `serve` sees that next.
+        _ = try? SeqpacketSocket.send(socket, outcome.encoded(), descriptors: parcel)
+    }
+}

@@ -1,0 +1,111 @@
+// The second process of an instance, from its birth in a new user namespace to the entrypoint. It
+// gives up everything that is not in the box and says on a pipe, which exec closes, what failed.
+
+import LaunchPlan
+import Syscalls
+
+struct Payload {
+    /// What a failure message is: the step's number and errno, each one byte.
+    private enum Step: UInt8, CaseIterable {
+        case groups, wait, namespaces, identity, streams, descriptors, capabilities, privileges
+        case filter, exec
+
+        var name: String {
+            switch self {
+            case .groups: "enter cgroup"
+            case .wait: "wait for root"
+            case .namespaces: "unshare cgroup"
+            case .identity: "become root"
+            case .streams: "output streams"
+            case .descriptors: "close descriptors"
+            case .capabilities: "drop capabilities"
+            case .privileges: "no new privileges"
+            case .filter: "install filter"
+            case .exec: "exec"
+            }
+        }
+    }
+
+    private struct Failed: Error {
+        let step: Step
+        let errno: Errno
+    }
+
+    let plan: LaunchPlan
+    let filter: [UInt8]
+
+    /// Runs in the child and does not return. `go` gets one byte when all is prepared, or closes.
+    func run(
+        parcel: Parcel, go: borrowing Descriptor, failure: borrowing Descriptor,
+        null: borrowing Descriptor, stdout: borrowing Descriptor, stderr: borrowing Descriptor
+    ) -> LaunchFailure {
+        do throws(Failed) {
+            try attempt(.groups) { () throws(Errno) in try enterGroups(parcel) }
+            let told = try attempt(.wait) { () throws(Errno) in try File.read(go, max: 1) }
+            // The witness gave up, and has said why.
+            if told.isEmpty { Confinement.exit(1) }
+            // Its root is the cgroup entered above.
+            try attempt(.namespaces) { () throws(Errno) in try Namespaces.unshare(.cgroup) }
+            try attempt(.identity) { () throws(Errno) in
+                Confinement.newSession()
+                try Confinement.become(uid: 0, gid: 0)
+                _ = Process.setUmask(0o022)
+                try Mounts.changeDirectory("/")
+            }
+            try attempt(.streams) { () throws(Errno) in
+                try Confinement.place(null, as: 0)
+                try Confinement.place(stdout, as: 1)
+                try Confinement.place(stderr, as: 2)
+            }
+            let kept = failure.raw
+            try attempt(.descriptors) { () throws(Errno) in
+                try Confinement.closeAll(from: 3, but: [kept])
+            }
+            Confinement.defaultSignals()
+            try attempt(.capabilities) { () throws(Errno) in
+                try Confinement.lockCapabilities()
+                try Confinement.limitCapabilities(to: [])
+            }
+            try attempt(.privileges) { () throws(Errno) in try Process.setNoNewPrivileges() }
+            try attempt(.filter) { () throws(Errno) in try Confinement.filter(filter) }
+            let path = [UInt8](("/" + plan.entrypoint.joined(separator: "/")).utf8)
+            let errno = Confinement.execute(
+                path, arguments: [path], environment: plan.environment)
+            throw Failed(step: .exec, errno: errno)
+        } catch {
+            let message = [error.step.rawValue, UInt8(truncatingIfNeeded: error.errno.code)]
+            _ = try? File.writeAll(failure, message)
+            Confinement.exit(127)
+        }
+    }
+
+    /// What the bytes from the pipe say; nil where exec closed it.
+    func failure(_ message: [UInt8]) -> LaunchFailure? {
+        guard message.count == 2, let step = Step(rawValue: message[0]) else { return nil }
+        let errno = Errno(code: Int32(message[1]))
+        guard step == .exec else { return LaunchFailure(step: step.name, code: errno.code) }
+        let path = plan.entrypoint.joined(separator: "/")
+        return LaunchFailure(step: "exec /\(path)", code: errno.code)
+    }
+
+    /// One hierarchy after another (v1). On v2 it was born in its cgroup.
+    private func enterGroups(_ parcel: Parcel) throws(Errno) {
+        guard plan.groupKind == .version1 else { return }
+        for index in 0..<Int(plan.groups) {
+            try parcel.inspect(LaunchPlan.Place.groups.rawValue + index) {
+                (file) throws(Errno) in
+                try File.writeAll(file, [UInt8(ascii: "0")])
+            }
+        }
+    }
+
+    private func attempt<Value: ~Copyable>(
+        _ step: Step, _ body: () throws(Errno) -> Value
+    ) throws(Failed) -> Value {
+        do throws(Errno) {
+            return try body()
+        } catch {
+            throw Failed(step: step, errno: error)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// The root of an instance: the box's metadata (EROFS) with its owners mapped into the instance's
+// ids, the content objects as a data-only layer, and a writable layer in a file of its own.
+//
+// Everything is put together as mounts that are attached nowhere; the instance's mount table then
+// names no directory of the host. The file systems belong to the host's user namespace: metacopy
+// and redirects are trusted.* attributes, which an instance can neither set nor mount.
+
+import LaunchPlan
+import Syscalls
+
+struct Root: ~Copyable {
+    let mount: Descriptor
+
+    init(
+        parcel: Parcel, namespace: borrowing Descriptor,
+        loopControl: borrowing Descriptor
+    ) throws(LaunchFailure) {
+        let image = try Self.image(parcel, namespace)
+        let layer = try Self.writableLayer(parcel, loopControl)
+        mount = try Self.overlay(image: image, layer: layer, parcel: parcel)
+    }
+
+    private static func image(
+        _ parcel: Parcel, _ namespace: borrowing Descriptor
+    ) throws(LaunchFailure) -> Descriptor {
+        let mount = try part(parcel, .image, "mount image") { file throws(Errno) in
+            let context = try FileSystemContext("erofs")
+            try context.set("source", file.procPath())
+            return try context.mount([.readOnly, .noSetuid, .noDevices])
+        }
+        try step("map owners") { () throws(Errno) in
+            try Mounts.mapOwners(of: mount, by: namespace)
+        }
+        return mount
+    }
+
+    private static func writableLayer(
+        _ parcel: Parcel, _ loopControl: borrowing Descriptor
+    ) throws(LaunchFailure) -> Descriptor {
+        let device = try part(parcel, .disk, "attach disk") { file throws(Errno) in
+            try LoopDevice(over: file, control: loopControl)
+        }
+        return try step("mount disk") { () throws(Errno) in
+            let context = try FileSystemContext("ext4")
+            try context.set("source", device.path)
+            // The file has no blocks where nothing was written; freed blocks go back to the host.
+            try context.set("discard")
+            return try context.mount([.noSetuid, .noDevices, .noAccessTime])
+        }
+    }
+
+    private static func overlay(
+        image: borrowing Descriptor, layer: borrowing Descriptor, parcel: Parcel
+    ) throws(LaunchFailure) -> Descriptor {
+        // A clone of the mount at that directory has it as its root: the mount table shows "/".
+        let objects = try part(parcel, .objects, "objects") { directory throws(Errno) in
+            try Mounts.clone(directory)
+        }
+        return try step("mount root") { () throws(Errno) in
+            // The upper directory is the root's own inode from now on: it looks as the box's.
+            let like = try File.status(image)
+            try File.makeDirectory(at: layer, "upper", mode: 0o700)
+            try File.makeDirectory(at: layer, "work", mode: 0o700)
+            let upper = try File.open(at: layer, "upper", .readOnly, [.directory])
+            try File.setOwner(upper, uid: like.uid, gid: like.gid)
+            try File.setMode(upper, like.permissions)
+            let work = try File.open(at: layer, "work", .path, [.directory])
+            let context = try FileSystemContext("overlay")
+            try context.set("source", "box")
+            try context.set("lowerdir+", image)
+            try context.set("datadir+", objects)
+            try context.set("upperdir", upper)
+            try context.set("workdir", work)
+            try context.set("metacopy", "on")
+            try context.set("redirect_dir", "on")
+            try context.set("index", "off")
+            try context.set("xino", "off")
+            // The layer does not outlive the instance: nothing in it is worth a flush.
+            try context.set("volatile")
+            return try context.mount([.noSetuid, .noDevices])
+        }
+    }
+
+    /// Makes a call with a descriptor of the plan.
+    static func part<Value: ~Copyable>(
+        _ parcel: Parcel, _ place: LaunchPlan.Place, _ name: String,
+        _ body: (borrowing Descriptor) throws(Errno) -> Value
+    ) throws(LaunchFailure) -> Value {
+        guard let descriptor = parcel.take(place.rawValue) else {
+            throw LaunchFailure(step: name, code: Errno.noEntry.code)
+        }
+        return try step(name) { () throws(Errno) in try body(descriptor) }
+    }
+}
