@@ -19,10 +19,6 @@ package struct GatewayLimits: Sendable, Equatable {
     package var unseenChanges = 16
     // LIMIT: 256 slots per service: one listening socket each. Past it: UNSUPPORTED "slots".
     package var slots = 256
-    // LIMIT: 4,096 relayed connections to one instance, 16,384 in all (both configurable, and
-    // lowered to what the limit on open files allows). Past it connections wait in the kernel.
-    package var connectionsPerInstance = 4_096
-    package var connections = 16_384
     // LIMIT: a start whose peers do not answer is given up after this, beside its own deadline.
     package var peerPatienceSeconds: UInt64 = 60
 

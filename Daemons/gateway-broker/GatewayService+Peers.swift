@@ -1,5 +1,6 @@
 import Interfaces
 import Logging
+import ServiceModel
 import Syscalls
 
 /// What is asked of the peers, and what their answers mean to the registry.
@@ -34,11 +35,11 @@ extension GatewayService {
                 let specification = parcel.take(2)
             else { throw Fault(.internal, reason: .badDescriptor, subject: "OpenBox") }
             let plan = try InstancePlan(
-                record: record, serviceID: serviceID, specification: try read(specification),
+                record: record, serviceID: serviceID, terms: try terms(specification),
                 limits: limits)
             let descriptors = Parcel(image)
             descriptors.append(objects)
-            descriptors.append(try sealed(plan.configuration))
+            descriptors.append(try sealed(ConfigurationContent.bytes(plan)))
             let started = try await sandbox.startInstance(
                 plan.request, descriptors: descriptors, deadline: Self.launchDeadline)
             tell(
@@ -49,6 +50,17 @@ extension GatewayService {
             logger.notice("instance \(record.id) does not start: \(error)")
             tell(.launchFailed(record.id, error))
         }
+    }
+
+    private func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {
+        let bytes = try read(specification)
+        let service: Service
+        do throws(ProtoError) {
+            service = try Service(decoding: bytes)
+        } catch {
+            throw Fault(.corrupt, reason: .malformed, subject: "specification: \(error)")
+        }
+        return try BoxTerms(service)
     }
 
     /// Sealed and small, so that reading does not wait.

@@ -1,4 +1,5 @@
 package import Interfaces
+import Logging
 import Syscalls
 
 /// The operations. A door for another protocol is another adapter over these.

@@ -1,14 +1,15 @@
 package import Channel
 package import Interfaces
-import Logging
-package import Syscalls
+package import Logging
+import Syscalls
 
 /// Performs what the registry decides, and answers who asks. Everything outsiders are told comes
 /// from `sightings`, which only ever has what is durable.
 package actor GatewayService {
     nonisolated let loop: EventLoop
     package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        loop.asUnownedSerialExecutor()
+        // SAFETY: the loop outlives every actor on it: it is the process.
+        unsafe loop.asUnownedSerialExecutor()
     }
 
     let limits: GatewayLimits
@@ -283,11 +284,11 @@ package actor GatewayService {
     }
 
     /// Figures for the status.
-    package var facts: [(name: String, value: String)] {
+    package var facts: [String: String] {
         [
-            ("connections-relayed", String(relay.connections)),
-            ("instances", String(machine.activities.count)),
-            ("instances-ended", String(machine.endedInOrder.count)),
+            "connections-relayed": String(relay.connections),
+            "instances": String(machine.activities.count),
+            "instances-ended": String(machine.endedInOrder.count),
         ]
     }
 }

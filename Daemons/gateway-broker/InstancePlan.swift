@@ -1,13 +1,130 @@
 package import Interfaces
 
-/// stub
+/// What the supervisor is asked to run, from what the specification declares and the request asked
+/// for. Pure: equal inputs give equal plans.
 package struct InstancePlan: Sendable {
     package let request: StartInstanceRequest
     package let slots: [RelayedSlot]
-    package let configuration: [UInt8]
+    /// Given variables in declared order.
+    package let environment: [EnvironmentVariable]
+
+    // LIMIT: bounds where the specification sets none.
+    private static let memoryBytesDefault: UInt64 = 256 << 20
+    private static let diskBytesDefault: UInt64 = 1 << 30
+    private static let diskBytesMin: UInt64 = 1 << 20
+    // LIMIT: 512 processes and threads: specifications have no word for it.
+    private static let processes: UInt32 = 512
+    private static let cpuPeriods: ClosedRange<UInt64> = 1_000...1_000_000
+    private static let blockWeights: ClosedRange<UInt64> = 10...1_000
+
+    /// The names of this host's architecture in specifications, the usual one first.
+    package static var hostArchitectures: [String] {
+        #if arch(x86_64)
+        ["linux/amd64", "amd64", "linux/x86_64", "x86_64"]
+        #elseif arch(arm64)
+        ["linux/arm64", "arm64", "linux/aarch64", "aarch64"]
+        #else
+        []
+        #endif
+    }
+
+    /// - Throws: `.unsupported` for what this node does not offer, `.invalid` for what the request or
+    ///   the specification may not say.
     package init(
-        record: InstanceRecord, serviceID: [UInt8], specification: [UInt8], limits: GatewayLimits
+        record: InstanceRecord, serviceID: [UInt8], terms: BoxTerms, limits: GatewayLimits
     ) throws(Fault) {
-        throw GatewayFault.unsupported("x")
+        guard terms.architectures.contains(where: Self.hostArchitectures.contains) else {
+            throw GatewayFault.unsupported(
+                "architecture \(terms.architectures.first ?? "")",
+                offered: Array(Self.hostArchitectures.prefix(1)))
+        }
+        guard terms.gatewayProtocols.isEmpty else {
+            // Nothing listens inside for an instance yet, so that no protocol can be promised.
+            let first = terms.gatewayProtocols[0].joined(separator: " ")
+            throw GatewayFault.unsupported("node protocol \(first)")
+        }
+        guard terms.slots.count <= limits.slots else {
+            throw Fault(
+                .unsupported, subject: "slots", limit: UInt64(limits.slots),
+                actual: UInt64(terms.slots.count))
+        }
+        let wishes = record.wishes ?? LaunchWishes()
+        environment = try Self.environment(wishes.environment, declared: terms.variables)
+        slots = terms.slots
+
+        var request = StartInstanceRequest()
+        request.instanceIDBytes = record.id.bytes
+        request.serviceIDBytes = serviceID
+        request.entrypoint = terms.entrypoint
+        request.environment = environment
+        request.configurationPath = terms.configurationPath
+        request.limits = try Self.limits(terms, wishes)
+        request.slots = terms.slots.map { slot in
+            var message = Interfaces.Slot()
+            message.port = UInt32(slot.port)
+            message.transport = slot.transport
+            return message
+        }
+        request.readyDeadlineMs = record.readyDeadline
+        self.request = request
+    }
+
+    private static func environment(
+        _ given: [EnvironmentVariable], declared: [String]
+    ) throws(Fault) -> [EnvironmentVariable] {
+        var places: [String: Int] = [:]
+        for (place, name) in declared.enumerated() { places[name] = places[name] ?? place }
+        for variable in given where places[variable.name] == nil {
+            throw GatewayFault.undeclared(variable.name, declared: declared)
+        }
+        return given.sorted { (places[$0.name] ?? 0) < (places[$1.name] ?? 0) }
+    }
+
+    private static func limits(_ terms: BoxTerms, _ wishes: LaunchWishes) throws(Fault) -> Limits {
+        var limits = Limits()
+        limits.memoryBytes = try memory(terms, wishes.memoryBytes)
+        limits.processes = processes
+        limits.diskBytes = firstSaid(
+            terms.atInit.diskBytes, terms.atMost.diskBytes, diskBytesDefault)
+        guard limits.diskBytes >= diskBytesMin else {
+            throw GatewayFault.belowMinimum(
+                "resources.at_init.disk_space", limit: diskBytesMin, actual: limits.diskBytes)
+        }
+        limits.cpuQuotaUs = terms.atInit.cpuQuota
+        limits.cpuPeriodUs = terms.atInit.cpuPeriod
+        try check(limits.cpuPeriodUs, in: cpuPeriods, "resources.at_init.cpu_period")
+        try check(terms.atInit.blockWeight, in: blockWeights, "resources.at_init.blkio_weight")
+        limits.blockIoWeight = UInt32(terms.atInit.blockWeight)
+        return limits
+    }
+
+    private static func memory(_ terms: BoxTerms, _ wish: UInt64) throws(Fault) -> UInt64 {
+        let most = terms.atMost.memoryBytes
+        if wish != 0 {
+            guard most == 0 || wish <= most else {
+                throw GatewayFault.outOfRange("memory_bytes", limit: most, actual: wish)
+            }
+            return wish
+        }
+        let said = firstSaid(terms.atInit.memoryBytes, most, memoryBytesDefault)
+        guard said >= GatewayLimits.memoryBytesMin else {
+            throw GatewayFault.belowMinimum(
+                "resources.at_init.mem_limit", limit: GatewayLimits.memoryBytesMin, actual: said)
+        }
+        return said
+    }
+
+    private static func firstSaid(_ values: UInt64...) -> UInt64 {
+        values.first { $0 != 0 } ?? 0
+    }
+
+    /// Zero stands for the kernel's default.
+    private static func check(
+        _ value: UInt64, in range: ClosedRange<UInt64>, _ subject: String
+    ) throws(Fault) {
+        guard value != 0, !range.contains(value) else { return }
+        throw GatewayFault.outOfRange(
+            subject, limit: value < range.lowerBound ? range.lowerBound : range.upperBound,
+            actual: value)
     }
 }

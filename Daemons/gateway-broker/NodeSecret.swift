@@ -1,4 +1,4 @@
-import Syscalls
+package import Syscalls
 
 /// The 32 random bytes that tokens are derived from, in a file only this daemon can read.
 ///
@@ -42,7 +42,7 @@ package enum NodeSecret {
         let mode: UInt32
         do throws(Errno) {
             let file = try File.open("\(path)/\(fileName)", .readOnly, [.noFollow])
-            mode = try File.status(file).mode & 0o777
+            mode = try File.status(file).permissions
             content = try File.readAll(file, limit: 4_096)
         } catch .noEntry {
             return nil

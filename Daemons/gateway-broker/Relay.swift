@@ -1,15 +1,29 @@
 package import Channel
-package import Interfaces
 package import Syscalls
 
 /// The bounds of the relay.
 package struct RelayLimits: Sendable {
+    // LIMIT: 16,384 relayed connections in all (configurable): two descriptors each. Past it
+    // connections wait in the kernel.
     package var connections = 16_384
+    // LIMIT: 4,096 to one instance (configurable), so that one cannot take them all.
     package var connectionsPerInstance = 4_096
     /// Nil: an idle connection stays.
     package var idleTimeout: Duration?
 
+    // LIMIT: descriptors kept for all else: callers, listeners, pipes, sockets not used yet.
+    private static let openFilesKept = 4_096
+
     package init() {}
+
+    /// As many connections as the process may have descriptors for, half of them at the least.
+    package func lowered(toOpenFiles openFiles: Int) -> RelayLimits {
+        var lowered = self
+        let room = max(openFiles - Self.openFilesKept, openFiles / 2)
+        lowered.connections = min(connections, max(1, room / 2))
+        lowered.connectionsPerInstance = min(connectionsPerInstance, lowered.connections)
+        return lowered
+    }
 }
 
 /// Relays connections from host ports to slots of instances.
@@ -24,7 +38,7 @@ package final class Relay {
     private var instances: [InstanceID: InstanceRelay] = [:]
     package internal(set) var connections = 0
     /// Instances whose listeners wait for room.
-    var paused = 0
+    package internal(set) var paused = 0
     private var sweep: TimerToken?
 
     /// - Parameter wantSockets: asks for so many sockets; answered with `supply` or `supplyFailed`.

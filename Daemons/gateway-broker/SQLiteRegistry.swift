@@ -1,3 +1,4 @@
+import Chassis
 import FoundationEssentials
 package import GRDB
 import Interfaces
@@ -67,13 +68,10 @@ package struct SQLiteRegistry: RegistryStorage {
     private func guarded<Value>(_ body: () throws -> Value) throws(StorageFailure) -> Value {
         do {
             return try body()
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
-            throw .full
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_IOERR {
-            // Running out of a quota shows as an input/output error.
-            throw .full
+        } catch let failure as StorageFailure {
+            throw failure
         } catch {
-            throw .broken("\(error)")
+            throw StoreCondition(error) == .full ? .full : .broken("\(error)")
         }
     }
 
@@ -96,7 +94,7 @@ package struct SQLiteRegistry: RegistryStorage {
                 Data(record.id.bytes), Int64(record.owner), Data(record.key),
                 Data(record.content), record.name, record.reference,
                 Int64(clamping: record.acceptedAt), Int64(record.readyDeadline),
-                Data(record.serviceID), record.stage.rawValue, record.stopGrace.map(Int64.init),
+                Data(record.serviceID), record.stage.rawValue, record.stopGrace.map { Int64($0) },
                 SlotText.text(record.slots), try record.wishes.map(wishes),
                 try record.state.serializedData(), try record.fault?.message.serializedData(),
                 Int64(clamping: record.endedAt),

@@ -1,1 +1,5 @@
-// placeholder, replaced by its owner
+// gateway-broker: answers services and clients; see README.md.
+
+import Chassis
+
+Daemon.run(GatewayProgram.self)

@@ -1,0 +1,93 @@
+package import Interfaces
+package import ServiceModel
+
+/// What a specification says that matters to a start: read from the box's service, which is what its
+/// id stands for, and from nothing else.
+package struct BoxTerms: Sendable, Equatable {
+    /// The machine it runs on, under each of its names: "linux/amd64".
+    package var architectures: [String] = []
+    package var entrypoint: [String] = []
+    /// Declared environment variables, sorted by their bytes, as the canonical form has them.
+    package var variables: [String] = []
+    package var configurationPath = BoxTerms.configurationPathDefault
+    package var atInit = Resources()
+    package var atMost = Resources()
+    package var slots: [RelayedSlot] = []
+    /// The protocols it must find spoken by its gateway, each by its tags.
+    package var gatewayProtocols: [[String]] = []
+
+    /// What a specification that names no file gets.
+    package static let configurationPathDefault = ["__config__"]
+
+    /// Zero means no limit, or none said.
+    package struct Resources: Sendable, Equatable {
+        package var memoryBytes: UInt64 = 0
+        package var diskBytes: UInt64 = 0
+        package var cpuQuota: UInt64 = 0
+        package var cpuPeriod: UInt64 = 0
+        package var blockWeight: UInt64 = 0
+
+        package init() {}
+
+        init(_ said: Sysresources, or standard: Sysresources) {
+            memoryBytes = said.memLimit ?? standard.memLimit ?? 0
+            diskBytes = said.diskSpace ?? standard.diskSpace ?? 0
+            cpuQuota = said.cpuQuota ?? standard.cpuQuota ?? 0
+            cpuPeriod = said.cpuPeriod ?? standard.cpuPeriod ?? 0
+            blockWeight = said.blkioWeight ?? standard.blkioWeight ?? 0
+        }
+    }
+
+    package init() {}
+
+    /// - Throws: for a slot no instance can have.
+    package init(_ service: Service) throws(Fault) {
+        architectures = service.container.architecture.tags
+        entrypoint = service.container.initial.entryPath
+        let named = service.networks.map(\.environmentVariable).filter { !$0.isEmpty }
+        variables = Set(Array(service.container.environmentVariables.keys) + named)
+            .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        if let path = service.container.configDeclaration?.path, !path.isEmpty {
+            configurationPath = path
+        }
+        let said = service.container.resources
+        atInit = Resources(said?.atInit ?? Sysresources(), or: .standard)
+        // A service that says nothing of its most has what it starts with.
+        atMost = Resources(said?.atMost ?? Sysresources(), or: said?.atInit ?? .standard)
+        gatewayProtocols = service.container.nodeProtocolStack.map(\.tags)
+        for slot in service.api.slots { slots.append(try Self.slot(slot)) }
+    }
+
+    private static func slot(_ slot: ServiceModel.Slot) throws(Fault) -> RelayedSlot {
+        guard let port = UInt16(exactly: slot.port), port != 0 else {
+            throw GatewayFault.outOfRange("api.slot.port", limit: 65_535, actual: UInt64(slot.port))
+        }
+        switch slot.transportName {
+        case "tcp": return RelayedSlot(port: port, transport: .tcp)
+        case "udp": return RelayedSlot(port: port, transport: .udp)
+        default:
+            throw GatewayFault.unsupported(
+                "transport \(slot.transport.tags.joined(separator: " "))", offered: ["tcp", "udp"])
+        }
+    }
+}
+
+/// The file an instance finds at its declared path: what it was started with.
+///
+/// It has no gateway: nothing listens for the instance inside its namespace. An address that leads
+/// nowhere would be worse than none.
+package enum ConfigurationContent {
+    package static func bytes(_ plan: InstancePlan) -> [UInt8] {
+        var variables: [String: [UInt8]] = [:]
+        for variable in plan.environment { variables[variable.name] = variable.valueBytes }
+        let limits = plan.request.limits
+        let file = ConfigurationFile(
+            gateway: nil,
+            config: Configuration(environmentVariables: variables),
+            initialSysresources: Sysresources(
+                blkioWeight: UInt64(limits.blockIoWeight), cpuPeriod: limits.cpuPeriodUs,
+                cpuQuota: limits.cpuQuotaUs, memLimit: limits.memoryBytes,
+                diskSpace: limits.diskBytes))
+        return file.encoded()
+    }
+}

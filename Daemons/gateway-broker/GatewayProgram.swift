@@ -1,0 +1,94 @@
+package import Chassis
+package import Interfaces
+import Logging
+import Syscalls
+
+/// What this daemon is to the chassis: its name, whom it calls, what it keeps, how it is made.
+package enum GatewayProgram: DaemonProgram {
+    package typealias Configuration = GatewayConfiguration
+
+    package static let name = "gateway-broker"
+    package static let peers = [
+        "box-builder": [BoxBuilderInterface.descriptor],
+        "sandbox-supervisor": [SandboxSupervisorInterface.descriptor],
+    ]
+    package static let store: StorePlan? = StorePlan(
+        name: "registry", migrations: SQLiteRegistry.migrate)
+
+    package static func start(
+        _ context: DaemonContext<GatewayConfiguration>
+    ) async throws -> RunningDaemon {
+        let secret: [UInt8]
+        do throws(NodeSecret.Failure) {
+            secret = try NodeSecret.load(directory: context.state.path) {
+                Random.bytes(NodeSecret.byteCount)
+            }
+        } catch {
+            throw DaemonFailure(error.exitCode, "\(context.state.path)/\(error)")
+        }
+        let service = GatewayService(
+            loop: context.loop, limits: context.configuration.limits,
+            relayLimits: try context.configuration.relay.lowered(toOpenFiles: raiseOpenFiles()),
+            tokens: TokenBook(secret: secret),
+            peers: GatewayService.Peers(
+                boxes: BoxBuilderClient(context.peer("box-builder")),
+                sandbox: SandboxSupervisorClient(context.peer("sandbox-supervisor")),
+                moreSandbox: { SandboxSupervisorClient(context.peer("sandbox-supervisor")) }),
+            storage: SQLiteRegistry(context.database), logger: context.logger)
+        try await service.restore()
+        return RunningDaemon(
+            dispatchers: [GatewayBrokerDispatcher(service)],
+            facts: { await service.facts },
+            serve: { await service.serve() },
+            stop: { await service.stop() })
+    }
+
+    /// Relayed connections are descriptors: as many as the hard limit allows.
+    private static func raiseOpenFiles() throws(DaemonFailure) -> Int {
+        do throws(Errno) {
+            let limit = try Process.limit(.openFiles)
+            try Process.limit(
+                .openFiles, set: Process.Limit(soft: limit.hard, hard: limit.hard))
+            return Int(clamping: limit.hard)
+        } catch {
+            throw DaemonFailure(.system, "the limit on open files cannot be raised: \(error)")
+        }
+    }
+}
+
+extension NodeSecret.Failure {
+    fileprivate var exitCode: ExitCode {
+        switch self {
+        case .unreadable(let error) where error.isStorageFull: .storeFailing
+        case .unreadable: .state
+        case .wrongLength, .readableByOthers: .storeCorrupt
+        }
+    }
+}
+
+/// The daemon's own keys, all under `[limits]`.
+package struct GatewayConfiguration: DaemonConfiguration {
+    package var limits = GatewayLimits()
+    package var relay = RelayLimits()
+
+    package init(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        let table = try reader.table("limits")
+        limits.instances = try table.integer(
+            "instances", default: limits.instances, in: 1...100_000)
+        limits.instancesPerUser = try table.integer(
+            "instances_per_user", default: limits.instancesPerUser, in: 1...100_000)
+        limits.endedInstances = try table.integer(
+            "ended_instances", default: limits.endedInstances, in: 0...100_000)
+        limits.endedSeconds = UInt64(
+            try table.integer(
+                "ended_seconds", default: Int(limits.endedSeconds), in: 60...31_536_000))
+        relay.connections = try table.integer(
+            "relayed_connections", default: relay.connections, in: 1...1_000_000)
+        relay.connectionsPerInstance = try table.integer(
+            "relayed_connections_per_instance", default: relay.connectionsPerInstance,
+            in: 1...1_000_000)
+        if let seconds = try table.integer("idle_seconds", in: 1...31_536_000) {
+            relay.idleTimeout = .seconds(seconds)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import Interfaces
+import ServiceModel
+import Testing
+import gateway_broker
+
+@Suite("The plan of an instance") struct InstancePlanTests {
+    /// A service that says everything a start looks at.
+    static func service() -> Service {
+        var service = Service()
+        service.container.architecture.tags = [InstancePlan.hostArchitectures[0]]
+        service.container.initial.entryPath = ["usr", "bin", "redis-server"]
+        service.container.environmentVariables = ["B": DataFormat(), "A": DataFormat()]
+        service.container.configDeclaration = ConfigDeclaration(
+            path: ["etc", "node"], format: nil)
+        service.container.resources = ServiceModel.Resources(
+            atInit: Sysresources(
+                blkioWeight: 100, cpuPeriod: 100_000, cpuQuota: 50_000, memLimit: 64 << 20,
+                diskSpace: 32 << 20),
+            atMost: Sysresources(memLimit: 128 << 20))
+        service.api.slots = [
+            ServiceModel.Slot(port: 6_379, transport: ProtocolDefinition(tags: ["tcp"])),
+            ServiceModel.Slot(port: 53, transport: ProtocolDefinition(tags: ["UDP"])),
+        ]
+        return service
+    }
+
+    static func plan(
+        _ service: Service = service(), _ wishes: LaunchWishes = LaunchWishes()
+    ) throws(Fault) -> InstancePlan {
+        let order = StartOrder(
+            id: RegistryFixture.id(1), owner: 1, key: [], content: [], reference: "redis",
+            wishes: wishes, readyDeadline: 1_234)
+        return try InstancePlan(
+            record: InstanceRecord(order: order, name: "x", acceptedAt: 0),
+            serviceID: [UInt8](repeating: 5, count: 32), terms: try BoxTerms(service),
+            limits: GatewayLimits())
+    }
+
+    static func variable(_ name: String, _ value: String) -> EnvironmentVariable {
+        var variable = EnvironmentVariable()
+        variable.name = name
+        variable.valueBytes = Array(value.utf8)
+        return variable
+    }
+
+    @Test("takes entrypoint, slots, path and bounds from the specification")
+    func mapping() throws {
+        let request = try Self.plan().request
+        #expect(request.instanceIDBytes == RegistryFixture.id(1).bytes)
+        #expect(request.serviceIDBytes == [UInt8](repeating: 5, count: 32))
+        #expect(request.entrypoint == ["usr", "bin", "redis-server"])
+        #expect(request.configurationPath == ["etc", "node"])
+        #expect(request.slots.map(\.port) == [6_379, 53])
+        #expect(request.slots.map(\.transport) == [.tcp, .udp])
+        #expect(request.readyDeadlineMs == 1_234)
+        #expect(request.limits.memoryBytes == 64 << 20)
+        #expect(request.limits.diskBytes == 32 << 20)
+        #expect(request.limits.cpuQuotaUs == 50_000)
+        #expect(request.limits.cpuPeriodUs == 100_000)
+        #expect(request.limits.blockIoWeight == 100)
+        #expect(request.limits.processes == 512)
+        #expect(request.environment.isEmpty)
+    }
+
+    @Test("puts the file where existing nodes put it when the specification names no place")
+    func defaultPath() throws {
+        var service = Self.service()
+        service.container.configDeclaration = nil
+        #expect(try Self.plan(service).request.configurationPath == ["__config__"])
+    }
+
+    @Test("orders variables as they are declared and adds none")
+    func environment() throws {
+        let wishes = LaunchWishes(environment: [Self.variable("B", "2"), Self.variable("A", "1")])
+        #expect(try Self.plan(Self.service(), wishes).request.environment.map(\.name) == ["A", "B"])
+    }
+
+    @Test("refuses a variable that is not declared, names it and those that are")
+    func undeclared() throws {
+        let wishes = LaunchWishes(environment: [Self.variable("PATH", "/bin")])
+        #expect(
+            throws: Fault(
+                .invalid, reason: .unknownKey, subject: "environment.PATH", lines: ["A", "B"])
+        ) { try Self.plan(Self.service(), wishes) }
+    }
+
+    @Test("takes a variable that a network names as declared")
+    func networkVariable() throws {
+        var service = Self.service()
+        var network = Network()
+        network.environmentVariable = "PEERS"
+        service.networks = [network]
+        let wishes = LaunchWishes(environment: [Self.variable("PEERS", "x")])
+        #expect(try Self.plan(service, wishes).environment.count == 1)
+    }
+
+    @Test(
+        "gives the memory that was asked for up to what the specification allows",
+        arguments: [(UInt64(0), UInt64(64 << 20)), (1 << 20, 1 << 20), (128 << 20, 128 << 20)])
+    func memory(_ wish: UInt64, _ given: UInt64) throws {
+        let plan = try Self.plan(Self.service(), LaunchWishes(memoryBytes: wish))
+        #expect(plan.request.limits.memoryBytes == given)
+    }
+
+    @Test("refuses more memory than the specification allows, with the bound")
+    func tooMuchMemory() throws {
+        let wish: UInt64 = 128 << 20 + 1
+        #expect(throws: GatewayFault.outOfRange("memory_bytes", limit: 128 << 20, actual: wish)) {
+            try Self.plan(Self.service(), LaunchWishes(memoryBytes: wish))
+        }
+    }
+
+    @Test("gives a service that says nothing of resources what the format says that means")
+    func silentService() throws {
+        var service = Self.service()
+        service.container.resources = nil
+        let limits = try Self.plan(service).request.limits
+        #expect(limits.memoryBytes == 10_000_000)
+        #expect(limits.diskBytes == 2_000_000_000)
+        #expect(throws: GatewayFault.outOfRange("memory_bytes", limit: 10_000_000, actual: 1 << 30)) {
+            try Self.plan(service, LaunchWishes(memoryBytes: 1 << 30))
+        }
+    }
+
+    @Test("refuses another architecture and says which it has")
+    func architecture() throws {
+        var service = Self.service()
+        service.container.architecture.tags = ["linux/riscv64"]
+        #expect(
+            throws: GatewayFault.unsupported(
+                "architecture linux/riscv64", offered: [InstancePlan.hostArchitectures[0]])
+        ) { try Self.plan(service) }
+    }
+
+    @Test("refuses a service that must speak with a gateway")
+    func gatewayProtocols() throws {
+        var service = Self.service()
+        service.container.nodeProtocolStack = [ProtocolDefinition(tags: ["grpc"])]
+        #expect(throws: GatewayFault.unsupported("node protocol grpc")) {
+            try Self.plan(service)
+        }
+    }
+
+    @Test("refuses slots that cannot be", arguments: [UInt32(0), 65_536])
+    func badPort(_ port: UInt32) throws {
+        var service = Self.service()
+        service.api.slots = [
+            ServiceModel.Slot(port: port, transport: ProtocolDefinition(tags: ["tcp"]))
+        ]
+        #expect(throws: Fault.self) { try Self.plan(service) }
+    }
+
+    @Test("writes a file that says what the instance was given, and no gateway")
+    func configurationFile() throws {
+        let wishes = LaunchWishes(environment: [Self.variable("A", "1")], memoryBytes: 65 << 20)
+        let bytes = ConfigurationContent.bytes(try Self.plan(Self.service(), wishes))
+        let file = try ConfigurationFile(decoding: bytes)
+        #expect(file.gateway == nil)
+        #expect(file.networkResolution.isEmpty)
+        #expect(file.config?.environmentVariables == ["A": [0x31]])
+        #expect(file.initialSysresources?.memLimit == 65 << 20)
+        #expect(file.initialSysresources?.diskSpace == 32 << 20)
+        #expect(file.initialSysresources?.cpuQuota == 50_000)
+    }
+}
