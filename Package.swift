@@ -95,7 +95,7 @@ let package = Package(
         program("protoc-gen-celaut", in: "Sources", [protobuf, protobufPlugin]),
         program(
             "celautctl", in: "Sources",
-            ["Channel", "Interfaces", "Syscalls", "ServiceModel", "Wire", arguments, protobuf]),
+            ["Channel", "Interfaces", "Syscalls", arguments, protobuf]),
 
         daemon(
             "box-builder",
@@ -121,7 +121,7 @@ let package = Package(
         .executableTarget(name: "wire-baseline", path: "Tests/Bench/wire-baseline"),
 
         tests("Unit", "Wire", ["Wire", "Interfaces", "Syscalls", "Channel", protobuf]),
-        tests("Unit", "Chassis", ["Chassis", "Syscalls", "Interfaces", "Channel"]),
+        tests("Unit", "Chassis", ["Chassis", "Syscalls", "Interfaces", "Channel", logging, database]),
         tests("Unit", "ServiceModel", ["ServiceModel", "Syscalls", protobuf, crypto]),
         tests("Unit", "BoxBuilder", ["box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
         tests("Unit", "Sandbox", ["sandbox-supervisor", "LaunchPlan", "Interfaces", "Syscalls", "Wire"]),

@@ -10,6 +10,11 @@ package struct DaemonArguments: Equatable, Sendable {
     /// The configuration file; empty only for help and version.
     package var configurationPath: String
 
+    package init(action: Action, configurationPath: String) {
+        self.action = action
+        self.configurationPath = configurationPath
+    }
+
     /// - Parameter words: without the program's own name.
     package static func read(_ words: [String]) throws(DaemonFailure) -> DaemonArguments {
         var action = Action.run

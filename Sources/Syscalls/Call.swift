@@ -3,13 +3,13 @@
 
 import Glibc
 
-enum Call {
+package enum Call {
     /// Makes the call until it is not interrupted.
     ///
     /// - Throws: what the call failed with.
     @inline(__always)
     @discardableResult
-    static func check<Value: FixedWidthInteger & SignedInteger>(
+    package static func check<Value: FixedWidthInteger & SignedInteger>(
         _ body: () -> Value
     ) throws(Errno) -> Value {
         while true {

@@ -121,6 +121,9 @@ package final class WorkQueue<Element: Sendable>: Sendable {
 }
 
 /// A counting semaphore between threads of this process.
+///
+/// SAFETY: `@unchecked Sendable` because a sem_t is made for use by several threads; it is allocated
+/// once and never moved.
 @safe package final class Semaphore: @unchecked Sendable {
     // SAFETY: allocated once and never moved; sem_t is made for use by several threads.
     private let raw: UnsafeMutablePointer<sem_t>

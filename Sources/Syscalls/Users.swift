@@ -14,10 +14,10 @@ package enum Users {
 
     /// nil when there is none of that name.
     package static func user(named name: String) -> User? {
+        // SAFETY: plain C values, filled by the C library below; only numbers leave.
         var entry = unsafe passwd()
         var found: UnsafeMutablePointer<passwd>?
         var buffer = [CChar](repeating: 0, count: entryBytesMax)
-        // SAFETY: the C library fills the entry and the buffer it points into; only numbers leave.
         let code = unsafe getpwnam_r(name, &entry, &buffer, buffer.count, &found)
         guard code == 0, unsafe found != nil else { return nil }
         return unsafe User(uid: entry.pw_uid, gid: entry.pw_gid)
