@@ -65,7 +65,8 @@ package final class ConfigurationReader {
         guard range.contains(number) else {
             throw error(
                 key,
-                .invalid("must be from \(range.lowerBound) to \(range.upperBound), and is \(number)"))
+                .invalid(
+                    "must be from \(range.lowerBound) to \(range.upperBound), and is \(number)"))
         }
         return number
     }

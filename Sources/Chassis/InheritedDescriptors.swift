@@ -40,7 +40,8 @@ package struct GivenSockets: Equatable, Sendable {
             guard keepsDescriptors else {
                 throw DaemonFailure(
                     .sockets,
-                    "the descriptor \"\(name)\" was given and is not one of: \(Self.list(declared))")
+                    "the descriptor \"\(name)\" was given and is not one of: \(Self.list(declared))"
+                )
             }
             stored.append(position)
         }

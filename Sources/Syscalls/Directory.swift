@@ -49,7 +49,9 @@ package enum Directory {
                 let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
                 let rest = buffer[(offset + 19)..<(offset + length)]
                 let name = Array(rest.prefix { $0 != 0 })
-                let inode = (0..<8).reduce(UInt64(0)) { $0 | UInt64(buffer[offset + $1]) << ($1 * 8) }
+                let inode = (0..<8).reduce(UInt64(0)) {
+                    $0 | UInt64(buffer[offset + $1]) << ($1 * 8)
+                }
                 let entry = DirectoryEntry(
                     nameBytes: name, kind: kind(of: buffer[offset + 18]), inode: inode)
                 offset += length

@@ -14,7 +14,9 @@ package enum Memfd {
     }
 
     /// Bytes that nobody can change any more, neither giver nor receiver.
-    package static func sealed(_ bytes: [UInt8], name: String = "celaut") throws(Errno) -> Descriptor {
+    package static func sealed(
+        _ bytes: [UInt8], name: String = "celaut"
+    ) throws(Errno) -> Descriptor {
         let descriptor = try make(name: name)
         try File.writeAll(descriptor, bytes)
         try seal(descriptor)

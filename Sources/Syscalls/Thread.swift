@@ -46,19 +46,20 @@ package final class Thread: Sendable {
         }
     }
 
-    private static let threadMain: @convention(c) (UnsafeMutableRawPointer?) ->
-        UnsafeMutableRawPointer? = { context in
-            guard let context = unsafe context else { return nil }
-            // SAFETY: the box that init retained for this thread, released by taking it.
-            let start = unsafe Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
-            var all = sigset_t()
-            // SAFETY: a local set and a short name are read during the calls.
-            unsafe sigfillset(&all)
-            unsafe pthread_sigmask(SIG_BLOCK, &all, nil)
-            unsafe pthread_setname_np(pthread_self(), String(start.name.prefix(15)))
-            start.body()
-            return nil
-        }
+    private static let threadMain:
+        @convention(c) (UnsafeMutableRawPointer?) ->
+            UnsafeMutableRawPointer? = { context in
+                guard let context = unsafe context else { return nil }
+                // SAFETY: the box that init retained for this thread, released by taking it.
+                let start = unsafe Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
+                var all = sigset_t()
+                // SAFETY: a local set and a short name are read during the calls.
+                unsafe sigfillset(&all)
+                unsafe pthread_sigmask(SIG_BLOCK, &all, nil)
+                unsafe pthread_setname_np(pthread_self(), String(start.name.prefix(15)))
+                start.body()
+                return nil
+            }
 }
 
 /// A queue between threads with a bound. `pop` blocks its thread; `push` never does.

@@ -1,7 +1,7 @@
 // A configuration is read whole or refused with the name and place of what is wrong.
 
-import Chassis
 import Channel
+import Chassis
 import Interfaces
 import Logging
 import Syscalls
@@ -25,7 +25,9 @@ struct ConfigurationTests {
         _ text: String, peers: [String] = []
     ) throws(ConfigurationError) -> (CommonConfiguration, Example) {
         let reader = try ConfigurationReader(text: text, file: "x.toml")
-        let common = try CommonConfiguration(reader, peerNames: peers) { $0 == "alice" ? 1_000 : nil }
+        let common = try CommonConfiguration(reader, peerNames: peers) {
+            $0 == "alice" ? 1_000 : nil
+        }
         let own = try Example(reader)
         try reader.finish()
         return (common, own)
@@ -91,9 +93,11 @@ struct ConfigurationTests {
     @Test(
         "A value of the wrong type, or out of its range, is refused by name",
         arguments: [
-            ("colour = 3", "colour"), ("fast = \"yes\"", "fast"), ("[limits]\nboxes = \"3\"", "limits.boxes"),
+            ("colour = 3", "colour"), ("fast = \"yes\"", "fast"),
+            ("[limits]\nboxes = \"3\"", "limits.boxes"),
             ("[limits]\nboxes = 11", "limits.boxes"), ("[limits]\nboxes = 0", "limits.boxes"),
-            ("[limits]\nboxes = 2.5", "limits.boxes"), ("limits = 4", "limits"), ("state = \"relative\"", "state"),
+            ("[limits]\nboxes = 2.5", "limits.boxes"), ("limits = 4", "limits"),
+            ("state = \"relative\"", "state"),
             ("log_level = \"loud\"", "log_level"), ("state = 1979-05-27", "state"),
             ("[limits]\nconnections_per_user = 0", "limits.connections_per_user"),
         ])
@@ -113,7 +117,9 @@ struct ConfigurationTests {
         #expect(error?.problem == .missing(expected: "text"))
     }
 
-    @Test("What is no TOML is refused with its line", arguments: ["state = = 1", "[a\n", "a = 1\na = 2"])
+    @Test(
+        "What is no TOML is refused with its line",
+        arguments: ["state = = 1", "[a\n", "a = 1\na = 2"])
     func malformed(text: String) {
         let error = failure { () throws(ConfigurationError) in _ = try read("\n" + text) }
         guard case .malformed = error?.problem else {

@@ -6,7 +6,8 @@ import Testing
 
 @Suite("Log")
 struct LogTests {
-    private func line(_ message: String, _ fields: [(name: String, value: String)] = []) -> LogLine {
+    private func line(_ message: String, _ fields: [(name: String, value: String)] = []) -> LogLine
+    {
         LogLine(level: .notice, message: message, fields: fields, file: "F.swift", line: 3)
     }
 
@@ -16,7 +17,8 @@ struct LogTests {
             program: "box-builder", realtimeNanoseconds: 1_709_210_096_007_000_000)
         #expect(
             text
-                == "2024-02-29T12:34:56.007Z notice box-builder: ready version=1.2 why=\"a \\\"b\\\" c\"\n")
+                == "2024-02-29T12:34:56.007Z notice box-builder: ready version=1.2 why=\"a \\\"b\\\" c\"\n"
+        )
     }
 
     @Test("A value with a line end stays one line and cannot pose as another")

@@ -23,7 +23,9 @@ struct SpawnTests {
 
     @Test("The environment, directory and arguments are those of the plan")
     func plan() throws {
-        let (output, status) = try run("echo $A; pwd; env | grep -vc '^\\(PWD\\|_\\|OLDPWD\\|SHLVL\\)='") {
+        let (output, status) = try run(
+            "echo $A; pwd; env | grep -vc '^\\(PWD\\|_\\|OLDPWD\\|SHLVL\\)='"
+        ) {
             $0.environment = ["A=x y", "PATH=/usr/bin:/bin"]
             $0.directory = "/usr"
         }

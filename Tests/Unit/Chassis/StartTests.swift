@@ -29,7 +29,8 @@ struct StartTests {
     @Test(
         "A wrong command line is refused with the word that is wrong",
         arguments: [
-            (["--conifg", "x"], "--conifg"), (["x"], "\"x\""), (["--config"], "--config"), ([], "--config"),
+            (["--conifg", "x"], "--conifg"), (["x"], "\"x\""), (["--config"], "--config"),
+            ([], "--config"),
             (["--config", ""], "--config"),
         ])
     func wrongArguments(words: [String], named: String) {
@@ -50,7 +51,8 @@ struct StartTests {
     @Test(
         "A socket that is missing, surplus, doubled or unknown is refused by its name",
         arguments: [
-            ([], "box-builder"), (["surprise"], "surprise"), (["box-builder", "surprise"], "surprise"),
+            ([], "box-builder"), (["surprise"], "surprise"),
+            (["box-builder", "surprise"], "surprise"),
             (["box-builder", "box-builder"], "2 times"), (["unknown"], "\"unknown\""),
         ])
     func socketsRefused(names: [String], named: String) {

@@ -44,7 +44,8 @@ struct StoreTests {
         let directory = try TemporaryDirectory()
         let state = try StateDirectory(state: directory.path, daemon: "box-builder")
         try Store.open(Self.second, in: state).close()
-        let error = failure { () throws(DaemonFailure) in _ = try Store.open(Self.first, in: state) }
+        let error = failure { () throws(DaemonFailure) in _ = try Store.open(Self.first, in: state)
+        }
         #expect(error?.exitCode == .storeTooNew)
         #expect(error?.description.contains("index.sqlite") == true)
         try Store.open(Self.second, in: state).close()
@@ -56,7 +57,8 @@ struct StoreTests {
         let state = try StateDirectory(state: directory.path, daemon: "box-builder")
         _ = try directory.write(
             "box-builder/index.sqlite", String(repeating: "this is no database\n", count: 500))
-        let error = failure { () throws(DaemonFailure) in _ = try Store.open(Self.first, in: state) }
+        let error = failure { () throws(DaemonFailure) in _ = try Store.open(Self.first, in: state)
+        }
         #expect(error?.exitCode == .storeCorrupt)
         #expect(error?.description.contains("index.sqlite") == true)
     }

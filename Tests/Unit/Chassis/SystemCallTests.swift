@@ -55,7 +55,8 @@ struct SystemCallTests {
         let directory = try TemporaryDirectory()
         let path = try directory.write("f", "12345")
         #expect(try File.readAll(path, limit: 5).count == 5)
-        #expect(failure { () throws(Errno) in _ = try File.readAll(path, limit: 4) } == .fileTooLarge)
+        #expect(
+            failure { () throws(Errno) in _ = try File.readAll(path, limit: 4) } == .fileTooLarge)
     }
 
     @Test("A look-up beneath a directory cannot leave it, by dots or by link")
@@ -162,7 +163,9 @@ struct SystemCallTests {
         for thread in threads { thread.join() }
     }
 
-    @Test("An address is read strictly", arguments: ["1.2.3", "1.2.3.4.5", "256.1.1.1", "a.b.c.d", "1..2.3", "+1.2.3.4", ""])
+    @Test(
+        "An address is read strictly",
+        arguments: ["1.2.3", "1.2.3.4.5", "256.1.1.1", "a.b.c.d", "1..2.3", "+1.2.3.4", ""])
     func address(text: String) {
         #expect(IPv4Endpoint(text, port: 1) == nil)
         #expect(IPv4Endpoint("127.0.0.1", port: 80) == .loopback(port: 80))
