@@ -13,7 +13,8 @@ struct Construction {
     private static let hostName = "celaut"
 
     func build(
-        parcel: Parcel, materials: borrowing Materials, directory: borrowing Descriptor
+        parcel: Parcel, objects: borrowing Descriptor, materials: borrowing Materials,
+        directory: borrowing Descriptor
     ) throws(LaunchFailure) -> Watch {
         let processes = try Interior.makeProcesses()
         let configuration = try Root.part(parcel, .configuration, "read configuration") {
@@ -25,10 +26,11 @@ struct Construction {
             try File.open("/dev/null", .readWrite)
         }
         try setClocks(processes)
-        let watch = try begin(parcel, null, directory)
+        let watch = try begin(parcel, directory)
         let namespace = try mapIdentities(processes)
         let root = try Root(
-            parcel: parcel, namespace: namespace, loopControl: materials.loopControl)
+            parcel: parcel, objects: objects, namespace: namespace,
+            loopControl: materials.loopControl)
         try enter(root.mount)
         try limit()
         try openNetwork(processes)
@@ -59,7 +61,7 @@ struct Construction {
     }
 
     private func begin(
-        _ parcel: Parcel, _ null: borrowing Descriptor, _ directory: borrowing Descriptor
+        _ parcel: Parcel, _ directory: borrowing Descriptor
     ) throws(LaunchFailure) -> Watch {
         let pipes = try step("pipes") { () throws(Errno) in try Pipes() }
         let side = try step("clone payload") { () throws(Errno) in
@@ -71,7 +73,7 @@ struct Construction {
         switch consume side {
         case .child:
             throw Payload(plan: plan, filter: filter).run(
-                parcel: parcel, go: pipes.go.reading, failure: pipes.failure.writing, null: null,
+                parcel: parcel, go: pipes.go.reading, failure: pipes.failure.writing,
                 stdout: pipes.stdout.writing, stderr: pipes.stderr.writing)
         case .parent(_, let pidfd):
             _ = consume pidfd

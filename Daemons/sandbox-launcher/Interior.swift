@@ -10,7 +10,8 @@ enum Interior {
         "kcore", "keys", "key-users", "timer_list", "kmsg", "kallsyms", "kpagecount",
         "kpageflags", "sysrq-trigger", "sched_debug", "latency_stats", "config.gz", "modules",
         "diskstats", "partitions", "swaps", "interrupts", "softirqs",
-        "iomem", "ioports", "vmallocinfo", "slabinfo", "zoneinfo", "buddyinfo", "pagetypeinfo",
+        "iomem", "ioports", "cmdline", "consoles", "locks", "mtrr", "misc", "devices", "dma",
+        "kpagecgroup", "cgroups", "crypto", "vmallocinfo", "slabinfo", "zoneinfo", "buddyinfo", "pagetypeinfo",
     ]
     private static let emptyDirectories = [
         "acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "scsi", "tty",

@@ -57,11 +57,19 @@ struct Launcher: ~Copyable {
     }
 
     private func launch(_ plan: LaunchPlan, _ parcel: Parcel) throws(LaunchFailure) {
+        // Before the clone: a mount can be cloned only in the mount namespace it belongs to. The clone
+        // has the directory as its root, so that the instance's mount table shows "/".
+        let objects = try Root.part(parcel, .objects, "objects") { directory throws(Errno) in
+            let clone = try Mounts.clone(directory)
+            try Mounts.set([.readOnly, .noSetuid, .noDevices, .noExecute], on: clone)
+            return clone
+        }
         let kinds: Namespaces.Kinds = [.mount, .pid, .network, .ipc, .hostName, .cgroup]
         let side = try step("clone") { () throws(Errno) in try Namespaces.clone(into: kinds) }
         switch consume side {
         case .child:
-            Witness.run(plan: plan, parcel: parcel, materials: materials, filter: filter)
+            throw Witness.run(
+                plan: plan, parcel: parcel, objects: objects, materials: materials, filter: filter)
         case .parent(let pid, let pidfd):
             send(.launched(pid: pid), Parcel(pidfd))
         }

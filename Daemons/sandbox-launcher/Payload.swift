@@ -37,7 +37,7 @@ struct Payload {
     /// Runs in the child and does not return. `go` gets one byte when all is prepared, or closes.
     func run(
         parcel: Parcel, go: borrowing Descriptor, failure: borrowing Descriptor,
-        null: borrowing Descriptor, stdout: borrowing Descriptor, stderr: borrowing Descriptor
+        stdout: borrowing Descriptor, stderr: borrowing Descriptor
     ) -> LaunchFailure {
         do throws(Failed) {
             try attempt(.groups) { () throws(Errno) in try enterGroups(parcel) }
@@ -53,6 +53,8 @@ struct Payload {
                 try Mounts.changeDirectory("/")
             }
             try attempt(.streams) { () throws(Errno) in
+                // The instance's own, not the host's.
+                let null = try File.open("/dev/null")
                 try Confinement.place(null, as: 0)
                 try Confinement.place(stdout, as: 1)
                 try Confinement.place(stderr, as: 2)

@@ -12,12 +12,12 @@ struct Root: ~Copyable {
     let mount: Descriptor
 
     init(
-        parcel: Parcel, namespace: borrowing Descriptor,
+        parcel: Parcel, objects: borrowing Descriptor, namespace: borrowing Descriptor,
         loopControl: borrowing Descriptor
     ) throws(LaunchFailure) {
         let image = try Self.image(parcel, namespace)
         let layer = try Self.writableLayer(parcel, loopControl)
-        mount = try Self.overlay(image: image, layer: layer, parcel: parcel)
+        mount = try Self.overlay(image: image, layer: layer, objects: objects)
     }
 
     private static func image(
@@ -50,13 +50,9 @@ struct Root: ~Copyable {
     }
 
     private static func overlay(
-        image: borrowing Descriptor, layer: borrowing Descriptor, parcel: Parcel
+        image: borrowing Descriptor, layer: borrowing Descriptor, objects: borrowing Descriptor
     ) throws(LaunchFailure) -> Descriptor {
-        // A clone of the mount at that directory has it as its root: the mount table shows "/".
-        let objects = try part(parcel, .objects, "objects") { directory throws(Errno) in
-            try Mounts.clone(directory)
-        }
-        return try step("mount root") { () throws(Errno) in
+        try step("mount root") { () throws(Errno) in
             // The upper directory is the root's own inode from now on: it looks as the box's.
             let like = try File.status(image)
             try File.makeDirectory(at: layer, "upper", mode: 0o700)

@@ -8,17 +8,19 @@ import LaunchPlan
 import Syscalls
 
 enum Witness {
-    /// Runs in the child of the launcher.
+    /// Runs in the child of the launcher and does not return.
     static func run(
-        plan: LaunchPlan, parcel: Parcel, materials: borrowing Materials, filter: [UInt8]
-    ) -> Never {
+        plan: LaunchPlan, parcel: Parcel, objects: borrowing Descriptor,
+        materials: borrowing Materials, filter: [UInt8]
+    ) -> LaunchFailure {
         guard let directory = parcel.take(LaunchPlan.Place.directory.rawValue),
             let report = parcel.take(LaunchPlan.Place.report.rawValue)
         else { Confinement.exit(1) }
         do throws(LaunchFailure) {
-            try leaveLauncher(parcel, materials, directory, report)
+            try leaveLauncher(parcel, materials, [directory.raw, report.raw, objects.raw])
+            try step("note witness") { () throws(Errno) in try note(directory) }
             var watch = try Construction(plan: plan, filter: filter).build(
-                parcel: parcel, materials: materials, directory: directory)
+                parcel: parcel, objects: objects, materials: materials, directory: directory)
             try confine(plan)
             if let failure = try watch.begin() { throw failure }
             parcel.close()
@@ -37,13 +39,10 @@ enum Witness {
 
     /// Lets go of what is the launcher's alone: above all its socket, which must close with it.
     private static func leaveLauncher(
-        _ parcel: Parcel, _ materials: borrowing Materials, _ directory: borrowing Descriptor,
-        _ report: borrowing Descriptor
+        _ parcel: Parcel, _ materials: borrowing Materials, _ own: [Int32]
     ) throws(LaunchFailure) {
-        var kept = [
-            materials.devices.raw, materials.blanks.raw, materials.loopControl.raw, directory.raw,
-            report.raw,
-        ]
+        var kept = own
+        kept += [materials.devices.raw, materials.blanks.raw, materials.loopControl.raw]
         for index in 0..<parcel.count {
             if let number = parcel.inspect(index, { $0.raw }) { kept.append(number) }
         }
@@ -52,7 +51,6 @@ enum Witness {
             Confinement.defaultSignals()
             Confinement.newSession()
             try Mounts.makeAllPrivate()
-            try note(directory)
         }
     }
 

@@ -70,7 +70,9 @@ package enum File {
         _ access: Access = .readOnly, _ options: Options = [], mode: UInt32 = 0o600
     ) throws(Errno) -> Descriptor {
         try Call.checkName(path)
-        let flags = UInt64(access.flag | options.rawValue | O_CLOEXEC | O_NOCTTY)
+        // openat2 refuses O_NOCTTY where only a name is asked for.
+        let noTerminal = access == .path ? 0 : O_NOCTTY
+        let flags = UInt64(access.flag | options.rawValue | O_CLOEXEC | noTerminal)
         let needsMode = !options.isDisjoint(with: [.create]) || options.contains(.unnamed)
         let raw = directory.raw
         while true {
