@@ -29,7 +29,11 @@ struct Schema {
                 name: namer.fullName(message: message),
                 byteFields: message.fields
                     .filter { $0.type == .bytes && !$0.isRepeated && !$0.isExtension }
-                    .map { namer.messagePropertyNames(field: $0, prefixed: "", includeHasAndClear: false).name })
+                    .map {
+                        namer.messagePropertyNames(
+                            field: $0, prefixed: "", includeHasAndClear: false
+                        ).name
+                    })
         }
     }
 
@@ -108,7 +112,8 @@ struct Catalogue {
         printer.print(
             "/// The request and the reply or item of each method.",
             "package static let shapes: "
-                + "[(method: MethodDescriptor, request: any Message.Type, answer: any Message.Type)] = [")
+                + "[(method: MethodDescriptor, request: any Message.Type, answer: any Message.Type)] = ["
+        )
         for service in schemas.flatMap(\.services) {
             for method in service.methods {
                 printer.print(

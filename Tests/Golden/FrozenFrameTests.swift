@@ -32,7 +32,8 @@ struct FrozenFrameTests {
         try expectWrites(type, frame)
     }
 
-    @Test("the body of a frozen frame is the message its method declares", arguments: FrozenFrame.all)
+    @Test(
+        "the body of a frozen frame is the message its method declares", arguments: FrozenFrame.all)
     func bodyIsDeclared(frame: FrozenFrame) throws {
         let expected: (any Message.Type)?
         switch frame.header.kind {
@@ -55,7 +56,8 @@ struct FrozenFrameTests {
             case .request:
                 #expect(count == (try shape(of: frame)).method.requestDescriptors.count)
             case .reply:
-                #expect(try shape(of: frame).method.allows(replyDescriptors: count), "\(frame.name)")
+                #expect(
+                    try shape(of: frame).method.allows(replyDescriptors: count), "\(frame.name)")
             default:
                 #expect(count == 0)
             }

@@ -86,7 +86,9 @@ struct ConnectionMachineTests {
         if maker.generator.below(10) > 0 {
             let hello = FrameHeader(.hello)
             let outcome = machine.received(hello, body: FrameMaker.hello, now: now)
-            if let finding = model.finding(hello, body: FrameMaker.hello, outcome) { return finding }
+            if let finding = model.finding(hello, body: FrameMaker.hello, outcome) {
+                return finding
+            }
         }
         for _ in 0..<400 {
             now = now.advanced(by: .microseconds(maker.generator.below(20_000)))
@@ -106,7 +108,9 @@ struct ConnectionMachineTests {
             guard let (header, body) = maker.frame(open: Array(running.keys)) else { continue }
             let outcome = machine.received(header, body: body, now: now)
             if case .request(let slot, _) = outcome { running[header.transaction] = slot }
-            if let finding = model.finding(header, body: body, outcome) { return "\(finding): \(header)" }
+            if let finding = model.finding(header, body: body, outcome) {
+                return "\(finding): \(header)"
+            }
             guard machine.openCount == model.open.count || machine.isClosed else {
                 return "\(machine.openCount) are open, not \(model.open.count)"
             }
@@ -116,7 +120,8 @@ struct ConnectionMachineTests {
         return nil
     }
 
-    @Test("a listener holds no more than transactionsMax, and refuses the next with the limit's name")
+    @Test(
+        "a listener holds no more than transactionsMax, and refuses the next with the limit's name")
     func listenerIsBounded() {
         let now = Instant(nanoseconds: 0)
         var machine = ConnectionMachine(
@@ -156,6 +161,7 @@ struct ConnectionMachineTests {
         var machine = ConnectionMachine(.caller, interfaces: Catalogue.interfaces, now: now)
         _ = machine.received(FrameHeader(.hello), body: FrameMaker.hello, now: now)
         var open: [UInt64: MethodDescriptor] = [:]
+        var items: [UInt64: UInt32] = [:]
         for _ in 0..<200 {
             now = now.advanced(by: .microseconds(generator.below(20_000)))
             while case .gaveUp = machine.tick(now: now) {}
@@ -176,6 +182,12 @@ struct ConnectionMachineTests {
                 answered += 1
             case .item where open[header.transaction]?.isStream != true:
                 return "an item was taken that nobody waits for: \(header)"
+            case .item:
+                // No credit is ever given here.
+                items[header.transaction, default: 0] += 1
+                guard items[header.transaction, default: 0] <= WireLimits.creditInitial else {
+                    return "an item was taken without credit: \(header)"
+                }
             case .request, .refused, .cancelled, .credited:
                 return "a caller was asked: \(header)"
             case .violation where wasClosed, .farewell where wasClosed:
@@ -204,7 +216,7 @@ struct ConnectionMachineTests {
         var header = FrameHeader(
             .fault, interface: method.interface, method: method.ordinal, transaction: transaction)
         if method.isStream {
-            header.kind = generator.once(in: 3) ? .end : .item
+            header.kind = generator.once(in: 24) ? .end : .item
         } else if generator.below(3) > 0 {
             header.kind = .reply
             header.descriptors = UInt16(method.replyDescriptors.count)

@@ -23,7 +23,8 @@ struct ListenerModel {
     /// Whether the contract says that this frame starts work.
     func startsWork(_ header: FrameHeader) -> Bool {
         guard isOpen, header.kind == .request, header.transaction > highest,
-            common.contains(header.interface), open.count < WireLimits.transactionsMax, let method = Self.method(of: header)
+            common.contains(header.interface), open.count < WireLimits.transactionsMax,
+            let method = Self.method(of: header)
         else { return false }
         return method.callers.contains(role)
             && method.requestDescriptors.count == Int(header.descriptors)

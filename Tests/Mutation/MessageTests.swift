@@ -50,7 +50,8 @@ struct MessageCheck {
     func findings(_ body: [UInt8], as type: any Message.Type) -> [String] {
         let ends = FieldEnds.of(body)
         var findings: [String] = []
-        for cut in Mutation.cuts(body) where (decode(type, cut) != nil) != ends.contains(cut.count) {
+        for cut in Mutation.cuts(body) where (decode(type, cut) != nil) != ends.contains(cut.count)
+        {
             findings.append("\(type.protoMessageName) cut at \(cut.count) of \(body.count)")
         }
         for index in body.indices {
@@ -124,7 +125,8 @@ struct BodyMaker {
         case 0: return Self.varint(number | 1) + generator.bytes(8)
         case 1: return Self.varint(number | 5) + generator.bytes(4)
         case 2, 3, 4:
-            return Self.varint(number) + Self.varint(generator.next() >> UInt64(generator.below(64)))
+            return Self.varint(number)
+                + Self.varint(generator.next() >> UInt64(generator.below(64)))
         default:
             let content: [UInt8]
             switch generator.below(4) {
@@ -206,6 +208,17 @@ struct MessageTests {
                 #expect(taken < .seconds(5), "\(type.protoMessageName), field \(number)")
             }
         }
+    }
+
+    @Test("a body nested deeper than bodyDepthMax is refused, and one as deep is read")
+    func depth() {
+        func nested(_ depth: Int) -> [UInt8] {
+            // Groups of field 1 within each other: the one way to nest in what no schema names.
+            [UInt8](repeating: 0x0B, count: depth) + [UInt8](repeating: 0x0C, count: depth)
+        }
+        let limit = WireLimits.bodyDepthMax
+        #expect(MessageCheck.real.decode(GetStatusRequest.self, nested(limit - 1)) != nil)
+        #expect(MessageCheck.real.decode(GetStatusRequest.self, nested(limit + 1)) == nil)
     }
 
     @Test("a decoder that overlooks something is found out", arguments: Self.broken.indices)

@@ -54,7 +54,8 @@ enum Mutation {
             default:
                 guard !changed.isEmpty else { continue }
                 // Mostly in the body: most changes of the header end there.
-                let index = generator.once(in: 4) ? 0 : min(WireLimits.headerBytes, changed.count - 1)
+                let index =
+                    generator.once(in: 4) ? 0 : min(WireLimits.headerBytes, changed.count - 1)
                 changed[index + generator.below(changed.count - index)] ^=
                     UInt8(truncatingIfNeeded: 1 << generator.below(8))
             }
