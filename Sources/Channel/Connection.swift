@@ -118,7 +118,6 @@ package actor Connection: Caller {
         if Task.isCancelled { throw .cancelled }
         let ticket = Ticket(link)
         let result = await withTaskCancellationHandler {
-            // SAFETY: the link resumes it exactly once.
             await suspend { continuation in
                 ticket.opened = link.call(
                     method, body: body, descriptors: descriptors, deadline: deadline, continuation)
@@ -133,10 +132,10 @@ package actor Connection: Caller {
         _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?
     ) async throws(Fault) -> any RawItems {
         if Task.isCancelled { throw .cancelled }
-        let stream = StreamItems(self, loop: loop)
-        let (slot, transaction) = try link.open(
-            method, body: body, descriptors: descriptors, deadline: deadline, stream)
-        await stream.opened(slot, transaction)
+        let stream = StreamItems(self)
+        await stream.opened(
+            try link.open(
+                method, body: body, descriptors: descriptors, deadline: deadline, stream))
         return stream
     }
 

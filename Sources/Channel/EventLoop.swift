@@ -53,9 +53,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     // MARK: Running
 
-    /// Serves until `stop`. The calling thread becomes the loop's.
+    /// Serves until `stop`. The calling thread becomes the loop's. On the main thread, the loop
+    /// also runs the jobs that belong to no executor, for the rest of the process: nothing of
+    /// Swift's concurrency then runs on another thread.
     package func run() {
         owner.store(currentThread(), ordering: .relaxed)
+        if isMainThread() { takeUnownedJobs() }
         isStopping = false
         takeInbox()
         while true {
@@ -107,6 +110,18 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     // MARK: Executor
 
+    private func takeUnownedJobs() {
+        // SAFETY: the loop is retained for ever, so the pointer stays good in the sink; a job is
+        // one pointer, which the runtime hands over to be run once.
+        let context = unsafe Unmanaged.passRetained(self)
+        let isTaken = unsafe UnownedJobs.take(context: context.toOpaque()) { context, job in
+            guard let context = unsafe context, let job = unsafe job else { return }
+            let loop = unsafe Unmanaged<EventLoop>.fromOpaque(context).takeUnretainedValue()
+            loop.submit(.job(unsafe unsafeBitCast(job, to: UnownedJob.self)))
+        }
+        if !isTaken { unsafe context.release() }
+    }
+
     package func enqueue(_ job: consuming ExecutorJob) {
         submit(.job(UnownedJob(job)))
     }
@@ -156,16 +171,17 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     private func runJobs() {
-        // SAFETY: the executors are this loop, which is running.
+        // Never with `taskExecutor:` as well: a task without that preference would then be queued
+        // again at each call of another actor of the loop.
+        // SAFETY: the executor is this loop, which is running.
         let serial = unsafe asUnownedSerialExecutor()
-        let preferred = unsafe asUnownedTaskExecutor()
         for _ in 0..<Self.roundsMax {
             if queue.isEmpty { return }
             swap(&queue, &running)
             for entry in running {
                 switch entry {
                 case .job(let job):
-                    unsafe job.runSynchronously(isolatedTo: serial, taskExecutor: preferred)
+                    unsafe job.runSynchronously(on: serial)
                 case .work(let work): work()
                 }
             }

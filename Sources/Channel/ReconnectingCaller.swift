@@ -61,18 +61,6 @@ package actor ReconnectingCaller: Caller {
             method, body: body, descriptors: descriptors, deadline: left)
     }
 
-    /// Says goodbye; the next request connects again.
-    package func close() {
-        current?.link.close()
-        current = nil
-    }
-
-    /// The daemon's program and version; connects when there is no connection.
-    package func peer() async throws(Fault) -> (program: String, version: String) {
-        let connection = try await connection(until: loop.now.advanced(by: .seconds(30)))
-        return await connection.peer
-    }
-
     private func attempt(
         _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?, until end: Instant
     ) async throws(Fault) -> Answer {

@@ -47,21 +47,35 @@ actor ServedRequest: RawSink {
     }
 
     func send(_ body: [UInt8]) async throws(Fault) {
-        guard body.count <= WireLimits.bodyBytesMax else {
-            throw .tooLarge(
-                subject: "body", limit: UInt64(WireLimits.bodyBytesMax), actual: UInt64(body.count))
-        }
         while true {
-            if let ending { throw ending }
-            if Task.isCancelled { throw .cancelled }
-            if !link.isCongested {
-                switch link.machine.item(slot, transaction: transaction) {
-                case .send(let header): return link.send(header, body: body)
-                case .over: throw ending ?? .cancelled
-                case .wait: break
-                }
+            switch offer(body, isCancelled: Task.isCancelled) {
+            case .sent: return
+            case .refused(let fault): throw fault
+            case .wait: await suspend { waiting.append($0) }
             }
-            await suspend { waiting.append($0) }
+        }
+    }
+
+    private enum Offer {
+        case sent
+        case wait
+        case refused(Fault)
+    }
+
+    private func offer(_ body: [UInt8], isCancelled: Bool) -> Offer {
+        guard body.count <= WireLimits.bodyBytesMax else {
+            let limit = UInt64(WireLimits.bodyBytesMax)
+            return .refused(.tooLarge(subject: "body", limit: limit, actual: UInt64(body.count)))
+        }
+        if let ending { return .refused(ending) }
+        if isCancelled { return .refused(.cancelled) }
+        if link.isCongested { return .wait }
+        switch link.machine.item(slot, transaction: transaction) {
+        case .over: return .refused(.cancelled)
+        case .wait: return .wait
+        case .send(let header):
+            link.send(header, body: body)
+            return .sent
         }
     }
 

@@ -10,11 +10,9 @@ actor StreamItems: RawItems {
     // sender goes on while the frame travels.
     private static let grantItems: UInt32 = WireLimits.creditInitial / 2
 
-    nonisolated let loop: EventLoop
     /// Held so that the connection lives as long as somebody reads.
-    private let connection: Connection
-    private var slot: Slot = 0
-    private var transaction: UInt64 = 0
+    private nonisolated let connection: Connection
+    private var place: (slot: Slot, transaction: UInt64) = (0, 0)
     private var items: [[UInt8]] = []
     private var head = 0
     private var taken: UInt32 = 0
@@ -22,18 +20,17 @@ actor StreamItems: RawItems {
     private var fault: Fault?
     private var waiting: [Suspended<Void>] = []
 
-    init(_ connection: Connection, loop: EventLoop) {
+    init(_ connection: Connection) {
         self.connection = connection
-        self.loop = loop
+    }
+
+    func opened(_ place: (slot: Slot, transaction: UInt64)) {
+        self.place = place
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe loop.asUnownedSerialExecutor()
-    }
-
-    func opened(_ slot: Slot, _ transaction: UInt64) {
-        self.slot = slot
-        self.transaction = transaction
+        // SAFETY: the connection holds the loop.
+        unsafe connection.loop.asUnownedSerialExecutor()
     }
 
     func next() async throws(Fault) -> [UInt8]? {
@@ -52,7 +49,11 @@ actor StreamItems: RawItems {
     }
 
     nonisolated func cancel() {
-        loop.post { self.assumeIsolated { $0.cancelNow() } }
+        connection.loop.post { self.assumeIsolated { $0.cancelNow() } }
+    }
+
+    private func cancelNow() {
+        if !isOver { connection.link.cancel(place.slot, transaction: place.transaction) }
     }
 
     func add(_ body: [UInt8]) {
@@ -68,6 +69,7 @@ actor StreamItems: RawItems {
 
     private func take() -> [UInt8] {
         let body = items[head]
+        items[head] = []
         head += 1
         if head == items.count {
             items.removeAll(keepingCapacity: true)
@@ -75,17 +77,14 @@ actor StreamItems: RawItems {
         }
         taken += 1
         if taken >= Self.grantItems, !isOver {
-            connection.link.grant(slot, transaction: transaction, items: taken)
+            connection.link.grant(place.slot, transaction: place.transaction, items: taken)
             taken = 0
         }
         return body
     }
 
-    private func cancelNow() {
-        if !isOver { connection.link.cancel(slot, transaction: transaction) }
-    }
-
     private func wake() {
+        guard !waiting.isEmpty else { return }
         let ready = waiting
         waiting = []
         for continuation in ready { continuation.resume() }

@@ -44,6 +44,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "CExecutor.h"
 #include "CRelay.h"
 #include "CSandbox.h"
 
