@@ -1,15 +1,15 @@
-import Interfaces
+package import Interfaces
 
 /// An error as a person reads it: what is at fault, and what to do about it.
-struct Complaint: Error, Equatable {
-    var text: String
+package struct Complaint: Error, Equatable {
+    package var text: String
     /// What to do; empty where nothing can be said.
-    var hint = ""
+    package var hint = ""
     /// Evidence, printed below: a service's last lines.
-    var lines: [String] = []
-    var code: ExitCode
+    package var lines: [String] = []
+    package var code: ExitCode
 
-    init(_ text: String, hint: String = "", lines: [String] = [], code: ExitCode) {
+    package init(_ text: String, hint: String = "", lines: [String] = [], code: ExitCode) {
         self.text = text
         self.hint = hint
         self.lines = lines
@@ -18,7 +18,7 @@ struct Complaint: Error, Equatable {
 }
 
 extension Complaint {
-    init(_ fault: Fault) {
+    package init(_ fault: Fault) {
         let sentence = FaultSentence(fault)
         self.init(
             sentence.text, hint: sentence.hint, lines: fault.lines, code: ExitCode(fault))

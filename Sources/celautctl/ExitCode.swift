@@ -1,8 +1,7 @@
-import ArgumentParser
-import Interfaces
+package import Interfaces
 
 /// How a command ends, for scripts.
-enum ExitCode: Int32, CaseIterable {
+package enum ExitCode: Int32, CaseIterable {
     case success = 0
     case failure = 1
     case usage = 64
@@ -13,8 +12,9 @@ enum ExitCode: Int32, CaseIterable {
     case cannotMake = 73
     case inUse = 75
     case notPermitted = 77
+    case interrupted = 130
 
-    var meaning: String {
+    package var meaning: String {
         switch self {
         case .success: "it worked"
         case .failure: "the service ended badly, or was not ready in time"
@@ -26,12 +26,14 @@ enum ExitCode: Int32, CaseIterable {
         case .cannotMake: "the disk is full"
         case .inUse: "something still uses it, or a limit is met; try later"
         case .notPermitted: "not allowed for this user or token"
+        case .interrupted: "ended by Ctrl-C"
         }
     }
 
     /// The table in the help.
-    static var table: String {
-        "Exit codes (a command that runs in the foreground ends like its service):\n"
+    package static var table: String {
+        "Exit codes (`run` without --detach ends like its service: with its exit code, with 128 + the\n"
+            + "signal's number, with 137 where it went past its memory):\n"
             + allCases.map { code in
                 let number = String(code.rawValue)
                 let padding = String(repeating: " ", count: 4 - number.count)
@@ -39,7 +41,7 @@ enum ExitCode: Int32, CaseIterable {
             }.joined(separator: "\n")
     }
 
-    init(_ fault: Fault) {
+    package init(_ fault: Fault) {
         self =
             switch fault.code {
             case .invalid, .tooLarge, .corrupt, .unsupported: .invalidInput
@@ -48,7 +50,8 @@ enum ExitCode: Int32, CaseIterable {
             case .forbidden, .unauthorized: .notPermitted
             case .unavailable, .deadlineExceeded, .unknownMethod: .unavailable
             case .storageFull: .cannotMake
-            case .endedEarly, .slotClosed, .cancelled: .failure
+            case .endedEarly, .slotClosed: .failure
+            case .cancelled: .interrupted
             case .internal, .unspecified, .UNRECOGNIZED: .software
             }
     }

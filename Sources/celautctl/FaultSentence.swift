@@ -1,120 +1,158 @@
-import Interfaces
+package import Interfaces
 
-/// The sentence for a fault. Daemons send conditions; only here do they become words.
-struct FaultSentence: Equatable {
-    let text: String
-    let hint: String
+/// A fault as a person reads it. Daemons never send sentences: every code and every reason has its
+/// words here, and nowhere else.
+package struct FaultSentence: Equatable, Sendable {
+    /// What is at fault.
+    package let text: String
+    /// What to do about it.
+    package let hint: String
 
-    init(_ fault: Fault) {
-        let subject = fault.subject.isEmpty ? "the request" : "\"\(fault.subject)\""
-        if fault.code == .invalid, fault.reason != .unspecified {
-            self = Self.invalid(fault, subject)
-            return
+    package init(_ fault: Fault) {
+        let words = Self.words(fault)
+        hint = words.hint + "."
+        text = words.sentence.prefix(1).uppercased() + words.sentence.dropFirst() + "."
+    }
+
+    typealias Phrase = (sentence: String, hint: String)
+
+    private static func words(_ fault: Fault) -> Phrase {
+        if fault.code == .invalid {
+            let words = ReasonWords(fault)
+            return (words.sentence, words.hint)
         }
-        self = Self.condition(fault, subject)
+        var words = plain(fault)
+        if fault.reason != .unspecified {
+            words.sentence += ": " + ReasonWords(fault).clause
+        }
+        return words
     }
 
-    private init(_ text: String, _ hint: String = "") {
-        self.text = text
-        self.hint = hint
-    }
-
-    private static func condition(_ fault: Fault, _ subject: String) -> FaultSentence {
+    private static func plain(_ fault: Fault) -> Phrase {
         switch fault.code {
-        case .invalid: .init("\(subject) is not valid.")
+        case .invalid, .notFound, .alreadyExists, .inUse, .forbidden, .unauthorized,
+            .unknownMethod, .unsupported, .tooLarge:
+            request(fault)
+        default:
+            progress(fault)
+        }
+    }
+
+    /// The caller asked for something that cannot be.
+    private static func request(_ fault: Fault) -> Phrase {
+        let subject = quoted(fault.subject)
+        switch fault.code {
         case .notFound:
-            .init(
-                "There is no \(subject).",
-                "\"celautctl boxes list\" and \"celautctl ps --all\" show what there is.")
+            return (
+                "there is nothing here called \(subject)",
+                "List what there is: celautctl boxes list, celautctl ps --all")
         case .alreadyExists:
-            .init("\(subject) is taken already.", "Choose another, or stop what has it.")
+            return (
+                "\(subject) is taken",
+                "Choose another name, or end what has it: celautctl ps")
         case .inUse:
-            .init("\(subject) is in use.", "Stop the instances that use it first.")
+            return (
+                "\(subject) is in use",
+                "Stop the instances that use it first: celautctl ps, celautctl stop NAME")
         case .forbidden:
-            .init("This user may not do that.", "Run it as the node's maintainer (root).")
+            return (
+                "this user may not do that (\(subject))",
+                "Run it as root, or as a user named under [callers] in the node's configuration")
         case .unauthorized:
-            .init(
-                "The token does not open \(subject).",
-                "Use the token printed when the instance was started.")
+            return (
+                "the token does not open \(subject)",
+                "Use the token that `celautctl run` printed for this instance")
         case .unknownMethod:
-            .init(
-                "The node does not know \(subject).",
-                "celautctl and the node are of different versions; update the older one.")
+            return (
+                "the daemon does not know the method \(subject)",
+                "It is older or newer than this command; compare with: celautctl version")
         case .unsupported:
-            .init(
-                "This node does not offer \(subject).",
-                fault.lines.isEmpty ? "" : "It offers: \(fault.lines.joined(separator: ", ")).")
+            return (
+                "this node does not offer \(subject)",
+                fault.lines.isEmpty
+                    ? "Change that part of service.json, or use a node that offers it"
+                    : "It offers what is listed above")
         case .tooLarge:
-            .init("\(subject) is too large: \(bounds(fault)).")
+            return (
+                "\(subject) is too large\(measure(fault))",
+                "Make it smaller; the bound is the node's and named above")
+        default:
+            return progress(fault)
+        }
+    }
+
+    /// Something happened on the way.
+    private static func progress(_ fault: Fault) -> Phrase {
+        let subject = quoted(fault.subject)
+        switch fault.code {
         case .limitReached:
-            .init("The limit \(subject) is met: \(bounds(fault)).", "Try again later.")
+            return (
+                "the limit of \(subject) is reached\(measure(fault))",
+                "Stop or remove something, wait, or raise the limit in the node's configuration")
         case .deadlineExceeded:
-            .init("\(subject) took longer than it was given.", "Give it more with --timeout.")
-        case .cancelled: .init("It was cancelled.")
+            return (
+                "it took longer than it may\(about(fault.subject))",
+                "Try again, with a longer --timeout where the command has one")
+        case .cancelled:
+            return (
+                "it was cancelled\(about(fault.subject))",
+                "Run the command again when you want it done")
         case .unavailable:
-            .init(
-                "The node did not answer (\(fault.subject)).",
-                "See \"celautctl status\"; repeating the command is safe.")
+            return (
+                "the node does not answer\(about(fault.subject))",
+                "See \"celautctl status\"; repeating the command is safe")
         case .storageFull:
-            .init(
-                "The disk under the node's store is full; nothing was kept.",
-                "Free some space, or remove boxes with \"celautctl boxes remove\".")
+            return (
+                "the disk is full\(about(fault.subject))",
+                "Free some space or remove boxes (celautctl boxes remove); nothing was half-stored")
         case .corrupt:
-            .init("\(subject) does not have the digest it is named by.", "Import it again.")
+            return (
+                "what is stored under \(subject) is not what was put there",
+                "Remove the box and pack it again; check the disk")
         case .endedEarly:
-            .init(
-                "The service ended before it was ready (\(fault.subject)).",
-                "Its last output is below, if it wrote any.")
+            return (
+                "the service ended before it was ready\(about(fault.subject))",
+                "Its last output is above, if it wrote any; check what the entrypoint needs in the box")
         case .slotClosed:
-            .init(
-                "The slot \(subject) accepted no connection within \(milliseconds(fault.limit)).",
-                "The service must listen on that port; a slow one needs a longer --timeout.")
-        case .internal, .unspecified, .UNRECOGNIZED:
-            .init("The node failed (\(fault)).", "Its log says more.")
+            return (
+                "the slot \(subject) accepted no connection within \(time(fault.limit))",
+                "The service must listen there, on 127.0.0.1 or all addresses; a slow one needs a "
+                    + "longer --timeout")
+        case .internal:
+            return (
+                "the node failed\(about(fault.subject))",
+                "Its log says more: the journal, or the terminal of \"celautctl up\"")
+        case .UNRECOGNIZED(let number):
+            return (
+                "the node answered with a condition this command does not know "
+                    + "(\(number))\(about(fault.subject))",
+                "The node is newer than this command: celautctl version")
+        default:
+            return (
+                "the node gave no reason\(about(fault.subject))",
+                "Its log says more: the journal, or the terminal of \"celautctl up\"")
         }
     }
 
-    private static func invalid(_ fault: Fault, _ subject: String) -> FaultSentence {
-        switch fault.reason {
-        case .unknownKey:
-            .init("The key \(subject) is not known.", "Check its spelling, or remove it.")
-        case .missingKey: .init("The key \(subject) is missing.")
-        case .wrongType: .init("\(subject) has a value of the wrong type.")
-        case .outOfRange: .init("\(subject) is out of range: \(bounds(fault)).")
-        case .malformed: .init("\(subject) cannot be read: it is malformed.")
-        case .pathEscapes:
-            .init("\(subject) leads out of the tree.", "A box holds only what is inside it.")
-        case .pathAbsolute:
-            .init("\(subject) is an absolute path.", "Names in an archive are relative.")
-        case .nameTooLong: .init("\(subject) is too long: \(bounds(fault)).")
-        case .specialFile:
-            .init(
-                "\(subject) is a device, pipe or socket.", "A box holds files, links and folders.")
-        case .truncated: .init("\(subject) ends early.", "The archive was cut; make it again.")
-        case .tooManyEntries: .init("\(subject) has too many entries: \(bounds(fault)).")
-        case .duplicate: .init("\(subject) is there twice.")
-        case .fileMissing:
-            .init("\(subject) is not in the box.", "Check the path, and that the tree has it.")
-        case .notExecutable:
-            .init("\(subject) cannot be executed.", "Give it execute permission, and pack again.")
-        case .belowMinimum: .init("\(subject) is less than what can run: \(bounds(fault)).")
-        case .badName: .init("\(subject) is not a name that can be used.")
-        case .keyReused: .init("\(subject) was used before for something else.")
-        case .badDescriptor: .init("\(subject) is not the kind of file it must be.")
-        case .tooDeep: .init("\(subject) is nested too deeply: \(bounds(fault)).")
-        case .unspecified, .UNRECOGNIZED: .init("\(subject) is not valid.")
-        }
+    static func quoted(_ subject: String) -> String {
+        subject.isEmpty ? "it" : "\"\(subject)\""
     }
 
-    private static func bounds(_ fault: Fault) -> String {
-        switch (fault.limit, fault.actual) {
-        case (0, 0): "no more is allowed"
-        case (let limit, 0): "the bound is \(limit)"
-        case (let limit, let actual): "\(actual), and the bound is \(limit)"
-        }
+    static func time(_ milliseconds: UInt64) -> String {
+        milliseconds == 0 ? "its time" : Words.duration(milliseconds: milliseconds)
     }
 
-    private static func milliseconds(_ value: UInt64) -> String {
-        value == 0 ? "its time" : Words.duration(milliseconds: value)
+    static func about(_ subject: String) -> String {
+        subject.isEmpty ? "" : " (\(subject))"
+    }
+
+    /// " (5 of at most 3)", where the fault has figures.
+    static func measure(_ fault: Fault) -> String {
+        switch (fault.actual, fault.limit) {
+        case (0, 0): ""
+        case (0, let limit): " (at most \(limit))"
+        case (let actual, 0): " (\(actual))"
+        case (let actual, let limit): " (\(actual), and at most \(limit))"
+        }
     }
 }

@@ -1,4 +1,4 @@
-import Interfaces
+package import Interfaces
 import Syscalls
 
 /// An instance as it is printed.
@@ -67,14 +67,14 @@ struct InstanceReport: Encodable {
 }
 
 /// How an instance ended, as it is printed.
-struct EndReport: Encodable {
+package struct EndReport: Encodable {
     let cause: String
     let exitCode: UInt32
     let signal: UInt32
     let subject: String
     let lastLines: [String]
 
-    init(_ ended: Ended) {
+    package init(_ ended: Ended) {
         cause = ended.cause.word
         exitCode = ended.exitCode
         signal = ended.signal
@@ -82,7 +82,7 @@ struct EndReport: Encodable {
         lastLines = ended.lastLines
     }
 
-    var words: String {
+    package var words: String {
         switch cause {
         case "exited": "exit code \(exitCode)"
         case "signalled": "signal \(Signal(number: Int32(clamping: signal)).name)"
@@ -94,7 +94,7 @@ struct EndReport: Encodable {
 
     /// What a foreground command ends with: the service's own code, or the shell's custom for a
     /// signal, or failure.
-    var processCode: Int32 {
+    package var processCode: Int32 {
         switch cause {
         case "exited": Int32(clamping: exitCode & 0xFF)
         case "signalled": Int32(clamping: 128 + signal)

@@ -1,5 +1,5 @@
-import Channel
-import Syscalls
+package import Channel
+package import Syscalls
 
 /// Decides about a node's daemons as a service manager does: when each is started, started again,
 /// killed, and in which order all are stopped. Pure: events with their instant in, actions out.
@@ -8,8 +8,8 @@ import Syscalls
 /// 10 s and is forgotten after 10 s of life; one that ended by itself with code 0 comes back with
 /// the next connection to its socket; one that is not ready in time, or whose watchdog is silent,
 /// is killed; after `stop` nothing is started, and one daemon is stopped at a time, in order.
-struct KeeperMachine {
-    enum Action: Equatable {
+package struct KeeperMachine {
+    package enum Action: Equatable {
         case start(String)
         case signal(String, Signal)
         /// Tell when a connection waits at the socket of this daemon.
@@ -38,46 +38,46 @@ struct KeeperMachine {
 
     // LIMIT: a daemon is ready within a few milliseconds; one with a large store to check may take
     // longer, and more than this means that it hangs.
-    static let startTimeout = Duration.seconds(30)
+    package static let startTimeout = Duration.seconds(30)
     // LIMIT: a loop that does not turn for so long is stuck. Daemons report at half of it.
-    static let watchdogInterval = Duration.seconds(20)
+    package static let watchdogInterval = Duration.seconds(20)
     // LIMIT: a daemon finishes what it accepted within 5 s; past twice that it is killed.
-    static let stopTimeout = Duration.seconds(12)
-    static let backoffMin = Duration.milliseconds(100)
-    static let backoffMax = Duration.seconds(10)
+    package static let stopTimeout = Duration.seconds(12)
+    package static let backoffMin = Duration.milliseconds(100)
+    package static let backoffMax = Duration.seconds(10)
 
     private var daemons: [Daemon]
     private var isStopping = false
     private var stopDeadline: Instant?
 
     /// - Parameter names: in the order they are stopped.
-    init(names: [String]) {
+    package init(names: [String]) {
         daemons = names.map { Daemon(name: $0) }
     }
 
     /// How often each daemon was started again, for the last words.
-    var restarts: [String: Int] {
+    package var restarts: [String: Int] {
         Dictionary(daemons.map { ($0.name, max(0, $0.restarts)) }) { first, _ in first }
     }
 
     // MARK: Events
 
-    mutating func begin() -> [Action] {
+    package mutating func begin() -> [Action] {
         daemons.map { .start($0.name) }
     }
 
-    mutating func started(_ name: String, now: Instant) {
+    package mutating func started(_ name: String, now: Instant) {
         change(name) {
             $0.state = .starting(since: now)
             $0.restarts += 1
         }
     }
 
-    mutating func notStarted(_ name: String, _ why: String, now: Instant) -> [Action] {
+    package mutating func notStarted(_ name: String, _ why: String, now: Instant) -> [Action] {
         [.say("\(name) could not be started: \(why)")] + again(name, now: now)
     }
 
-    mutating func ready(_ name: String, now: Instant) -> [Action] {
+    package mutating func ready(_ name: String, now: Instant) -> [Action] {
         var actions: [Action] = []
         change(name) { daemon in
             guard case .starting(let since) = daemon.state else { return }
@@ -88,7 +88,7 @@ struct KeeperMachine {
         return actions
     }
 
-    mutating func heard(_ name: String, now: Instant) {
+    package mutating func heard(_ name: String, now: Instant) {
         change(name) {
             if case .running(let since, _) = $0.state {
                 $0.state = .running(since: since, heard: now)
@@ -96,17 +96,17 @@ struct KeeperMachine {
         }
     }
 
-    mutating func connectionWaits(_ name: String) -> [Action] {
+    package mutating func connectionWaits(_ name: String) -> [Action] {
         guard !isStopping, state(name) == .idle else { return [] }
         return [.start(name)]
     }
 
-    mutating func ended(_ name: String, _ status: ExitStatus, now: Instant) -> [Action] {
+    package mutating func ended(_ name: String, _ status: ExitStatus, now: Instant) -> [Action] {
         if isStopping {
             change(name) { $0.state = .ended }
             return [.say("\(name) ended: \(status.words)")] + stopNext(now: now)
         }
-        if status == .exited(0) {
+        if status == .exited(0), case .running = state(name) {
             change(name) { $0.state = .idle }
             return [.say("\(name) ended; it comes back with the next request"), .listen(name)]
         }
@@ -118,7 +118,7 @@ struct KeeperMachine {
         return [.say("\(name) ended unexpectedly: \(status.words)")] + again(name, now: now)
     }
 
-    mutating func stop(now: Instant) -> [Action] {
+    package mutating func stop(now: Instant) -> [Action] {
         guard !isStopping else { return [] }
         isStopping = true
         for index in daemons.indices {
@@ -130,7 +130,7 @@ struct KeeperMachine {
         return stopNext(now: now)
     }
 
-    mutating func tick(now: Instant) -> [Action] {
+    package mutating func tick(now: Instant) -> [Action] {
         var actions: [Action] = []
         if isStopping {
             guard let stopDeadline, stopDeadline <= now,
@@ -157,7 +157,7 @@ struct KeeperMachine {
     }
 
     /// When `tick` has something to do.
-    var nextDeadline: Instant? {
+    package var nextDeadline: Instant? {
         if isStopping { return stopDeadline }
         return daemons.compactMap { daemon -> Instant? in
             switch daemon.state {
@@ -203,7 +203,7 @@ struct KeeperMachine {
 
 extension ExitStatus {
     /// "exit code 78", "signal SIGKILL"
-    var words: String {
+    package var words: String {
         switch self {
         case .exited(let code): "exit code \(code)"
         case .signaled(let signal, let coreDumped):

@@ -2,19 +2,19 @@ import Syscalls
 
 /// Where a foreground node keeps its things: directories with their owners, a configuration file
 /// per daemon, sockets, and the lock that keeps a second node away.
-struct NodeLayout {
+package struct NodeLayout {
     struct User: Equatable {
         var uid: UInt32
         var gid: UInt32
     }
 
     let state: String
-    let runtime: String
-    let programs: String
+    package let runtime: String
+    private(set) var programs: String
     let users: [String: User]
 
     /// In the order they are stopped: who asks before who answers.
-    static let daemons = ["gateway-broker", "sandbox-supervisor", "box-builder"]
+    package static let daemons = ["gateway-broker", "sandbox-supervisor", "box-builder"]
     static let stateDefault = "/var/lib/celaut"
 
     /// The numeric users of daemons whose own user is not installed.
@@ -22,7 +22,7 @@ struct NodeLayout {
         "box-builder": 64_101, "gateway-broker": 64_102,
     ]
 
-    init(state: String, programs: String) {
+    package init(state: String, programs: String) {
         self.state = state
         runtime = state == Self.stateDefault ? Session.runtimeDefault : state + "/run"
         self.programs = programs
@@ -62,7 +62,20 @@ struct NodeLayout {
         for daemon in Self.daemons {
             try prepare(daemon)
         }
+        guard Programs.isOpenToAll("\(state)/box-builder") else {
+            throw Complaint(
+                "The daemons' users cannot reach \(state): a folder on the way is closed to others.",
+                hint: "Name another directory with --state, or open it (chmod o+x).",
+                code: .notPermitted)
+        }
         return lock
+    }
+
+    /// The same, with the daemons' programs where their users can read them.
+    func withReachablePrograms() throws(Complaint) -> NodeLayout {
+        var layout = self
+        layout.programs = try Programs.folder(built: programs, state: state)
+        return layout
     }
 
     private func takeLock() throws(Complaint) -> Descriptor {
@@ -101,7 +114,7 @@ struct NodeLayout {
     }
 
     /// The configuration of a daemon in a foreground node.
-    func configuration(_ daemon: String) -> String {
+    package func configuration(_ daemon: String) -> String {
         var lines = [
             "# Written by `celautctl up` at each start.", "state = \"\(Self.quoted(state))\"", "",
             "[callers]", "admin = [0]",
@@ -112,6 +125,12 @@ struct NodeLayout {
                 "client = [\"*\"]", "", "[peers]",
                 "box-builder = \"\(Self.quoted(socketPath("box-builder")))\"",
                 "sandbox-supervisor = \"\(Self.quoted(socketPath("sandbox-supervisor")))\"",
+            ]
+        case "sandbox-supervisor":
+            lines += [
+                "gateway-broker = [\(user("gateway-broker").uid)]", "", "[limits]",
+                // The gateway watches each of its 1,000 instances, and asks beside that.
+                "requests_per_user = 4096",
             ]
         default:
             lines.append("gateway-broker = [\(user("gateway-broker").uid)]")

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Syscalls
 
 /// What goes to the terminal: results to standard output, everything else to standard error.
-enum Printer {
+package enum Printer {
     static func line(_ text: String) {
         emit(Array((text + "\n").utf8), to: .output)
     }
@@ -36,7 +36,7 @@ enum Printer {
         for row in aligned([headings] + rows) { line(row) }
     }
 
-    static func aligned(_ rows: [[String]]) -> [String] {
+    package static func aligned(_ rows: [[String]]) -> [String] {
         var widths: [Int] = []
         for row in rows {
             for (column, cell) in row.enumerated() {

@@ -2,16 +2,16 @@ import Interfaces
 import Syscalls
 
 /// The two things a box is made from: a description and a tree.
-struct ProjectFiles {
-    let description: String
+package struct ProjectFiles {
+    package let description: String
     /// A folder or an archive.
-    let root: String
+    package let root: String
 
     static let archiveNames = [
         "rootfs.tar", "rootfs.tar.zst", "rootfs.tar.gz", "rootfs.tar.xz", "rootfs.tgz",
     ]
 
-    init(project: String, rootfs: String?) throws(Complaint) {
+    package init(project: String, rootfs: String?) throws(Complaint) {
         var folder = project
         if Self.isFolder(project) {
             let places = ["\(project)/.service/service.json", "\(project)/service.json"]
@@ -98,15 +98,16 @@ struct ProjectFiles {
         }
     }
 
-    /// GNU tar writes the folder: names in order, numbers for owners, extended attributes kept.
+    /// GNU tar writes the folder: names in order, and neither who made it nor when, so that it is the
+    /// same box whoever packs it.
     private static func archive(
         _ root: String, into pipe: borrowing Descriptor
     ) throws(Errno) -> Descriptor {
         var plan = SpawnPlan(
             path: "/bin/tar",
             arguments: [
-                "tar", "--format=pax", "--sort=name", "--numeric-owner", "--xattrs", "-C", root,
-                "-cf", "-", ".",
+                "tar", "--format=pax", "--sort=name", "--owner=0", "--group=0", "--numeric-owner",
+                "--mtime=@0", "--xattrs", "-C", root, "-cf", "-", ".",
             ])
         plan.environment = ["PATH=/usr/bin:/bin", "LC_ALL=C"]
         plan.parentDeathSignal = .terminate

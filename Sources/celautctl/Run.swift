@@ -61,20 +61,25 @@ struct Run: ParsableCommand {
     func run() {
         let request = request
         let (format, detach) = (options.format, detach)
-        Session.run(options) { session, _ async throws(Complaint) in
-            let started = try await start(request, session)
+        let interruption = Interruption()
+        Session.run(options, interruption: interruption) { session, _ async throws(Complaint) in
+            let started = try await start(request, session, interruption)
             let report = InstanceReport(started.instance, token: started.token)
             if detach {
                 show(report, format)
                 return .success
             }
-            if format == .table { Printer.note(Self.reach(report)) }
-            return try await attend(report, started.token, format, session)
+            switch format {
+            case .json: Printer.json(report, pretty: false)
+            case .table: Printer.note(Self.reach(report))
+            }
+            let end = try await attend(report, started.token, format, session)
+            return interruption.isAsked ? .init(code: ExitCode.interrupted.rawValue) : end
         }
     }
 
     private func start(
-        _ request: StartServiceRequest, _ session: Session
+        _ request: StartServiceRequest, _ session: Session, _ interruption: Interruption
     ) async throws(Complaint) -> StartedService {
         let began = session.loop.now
         var progress = ProgressLine()
@@ -86,13 +91,20 @@ struct Run: ParsableCommand {
                 switch item.event {
                 case .started(let started): return started
                 case .accepted(let instance), .changed(let instance):
+                    interruption.began(instance)
                     let waited = began.duration(until: session.loop.now)
-                    progress.show("\(instance.name): \(instance.state.phase.word) (\(waited))")
+                    if waited >= .seconds(1) {
+                        let seconds = waited.components.seconds
+                        progress.show("\(instance.name): \(instance.state.phase.word), \(seconds) s")
+                    }
                 case nil: continue
                 }
             }
         } catch {
             progress.clear()
+            if interruption.isAsked {
+                throw Complaint("It was stopped before it was ready.", code: .interrupted)
+            }
             throw session.complaint(error)
         }
         throw Complaint("The node ended its answer without a result.", code: .software)
@@ -124,16 +136,6 @@ struct Run: ParsableCommand {
     ) async throws(Complaint) -> Session.ExitStatus {
         let reference = InstanceReference(token)
         let gateway = session.gateway
-        // The signal asks for the stop; the end of the output then ends this command.
-        try? session.loop.onSignals([.interrupt, .terminate]) { _ in
-            Task {
-                let request = StopServiceRequest.with {
-                    $0.instance = reference
-                    $0.graceMs = 10_000
-                }
-                _ = try? await gateway.stopService(request, deadline: .seconds(40))
-            }
-        }
         let output = ReadServiceOutputRequest.with {
             $0.instance = reference
             $0.follow = true
@@ -151,7 +153,10 @@ struct Run: ParsableCommand {
         guard let end = ended?.ended else {
             throw Complaint("The node lost sight of \(report.name).", code: .unavailable)
         }
-        if format == .table { Printer.note("\(report.name) ended: \(end.words)") }
+        switch format {
+        case .json: Printer.json(ended, pretty: false)
+        case .table: Printer.note("\(report.name) ended: \(end.words)")
+        }
         return .init(code: end.processCode)
     }
 }

@@ -10,8 +10,10 @@ struct Session {
     static let runtimeDefault = "/run/celaut"
 
     /// Runs the body on an event loop; ends the process with the code of what it threw.
+    ///
+    /// - Parameter interruption: what Ctrl-C asks for; nil leaves it to end the process.
     static func run(
-        _ options: NodeOptions,
+        _ options: NodeOptions, interruption: Interruption? = nil,
         _ body: @escaping @Sendable (Session, isolated LoopActor) async throws(Complaint) -> ExitStatus
     ) {
         let loop: EventLoop
@@ -25,6 +27,12 @@ struct Session {
         let runtime =
             options.runtime ?? Process.environment("CELAUT_RUNTIME") ?? runtimeDefault
         let session = Session(loop: loop, runtime: runtime)
+        // Before there are threads that could take the signal instead.
+        if let interruption {
+            try? loop.onSignals([.interrupt, .terminate, .hangUp]) { _ in
+                interruption.happened(session)
+            }
+        }
         loop.run { home in
             do throws(Complaint) {
                 let status = try await body(session, home)

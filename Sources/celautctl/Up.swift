@@ -38,8 +38,9 @@ struct Up: ParsableCommand {
         let lock: Descriptor
         let loop: EventLoop
         do throws(Complaint) {
-            layout = try makeLayout()
-            lock = try layout.prepare()
+            let wanted = try makeLayout()
+            lock = try wanted.prepare()
+            layout = try wanted.withReachablePrograms()
             loop = try Self.makeLoop()
             keeper = try Keeper(loop: loop, layout: layout) {
                 layout.removeRuntime()
@@ -85,11 +86,6 @@ struct Up: ParsableCommand {
             programs = if let daemons { daemons } else { try Process.executableDirectory() }
         } catch {
             throw Complaint("/proc cannot be read: \(error).", code: .software)
-        }
-        for daemon in NodeLayout.daemons where !File.isExecutable("\(programs)/\(daemon)") {
-            throw Complaint(
-                "The program \(daemon) is not in \(programs).",
-                hint: "Build it, or name its directory with --daemons.", code: .notFound)
         }
         return NodeLayout(state: path, programs: programs)
     }

@@ -1,11 +1,12 @@
 /// Figures as people read them.
-enum Words {
+package enum Words {
     /// "64.0 MiB"
-    static func bytes(_ count: UInt64) -> String {
+    package static func bytes(_ count: UInt64) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
         var unit = 0
         var value = Double(count)
-        while value >= 1_024, unit < units.count - 1 {
+        // What would be rounded to 1024.0 is written in the next unit.
+        while value >= (unit == 0 ? 1_024 : 1_023.95), unit < units.count - 1 {
             value /= 1_024
             unit += 1
         }
@@ -13,11 +14,11 @@ enum Words {
     }
 
     /// "950 ms", "2.5 s", "3 m 20 s", "2 h 5 m", "4 d 1 h"
-    static func duration(milliseconds: UInt64) -> String {
+    package static func duration(milliseconds: UInt64) -> String {
         let seconds = milliseconds / 1_000
         switch seconds {
         case 0: return "\(milliseconds) ms"
-        case ..<60: return "\(decimal(Double(milliseconds) / 1_000)) s"
+        case ..<60: return "\(seconds).\(milliseconds % 1_000 / 100) s"
         case ..<3_600: return "\(seconds / 60) m \(seconds % 60) s"
         case ..<86_400: return "\(seconds / 3_600) h \(seconds % 3_600 / 60) m"
         default: return "\(seconds / 86_400) d \(seconds % 86_400 / 3_600) h"
@@ -31,7 +32,7 @@ enum Words {
     }
 
     /// "64M", "1G", "65536", "1.5GiB" as bytes; nil for anything else.
-    static func parseBytes(_ text: String) -> UInt64? {
+    package static func parseBytes(_ text: String) -> UInt64? {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard let value = Double(digits), value >= 0 else { return nil }
         let factors: [String: Double] = [
@@ -45,7 +46,7 @@ enum Words {
     }
 
     /// "30", "30s", "500ms", "2m" as milliseconds; nil for anything else.
-    static func parseMilliseconds(_ text: String) -> UInt64? {
+    package static func parseMilliseconds(_ text: String) -> UInt64? {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard let value = UInt64(digits), value <= 1_000_000_000 else { return nil }
         switch text.dropFirst(digits.count) {
@@ -58,7 +59,7 @@ enum Words {
     }
 
     /// Lower-case hexadecimal.
-    static func hex(_ bytes: some Sequence<UInt8>) -> String {
+    package static func hex(_ bytes: some Sequence<UInt8>) -> String {
         var text = ""
         for byte in bytes {
             let digits = String(byte, radix: 16)
