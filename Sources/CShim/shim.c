@@ -189,13 +189,14 @@ __attribute__((noreturn)) static void become(
 }
 
 pid_t celaut_spawn(const struct celaut_spawn *plan, const char **step) {
-    // LIMIT: 64 descriptors for a child; more than any of ours is given.
-    int high[64];
+    // LIMIT: 2,048 descriptors for a child; a service manager hands back at most 1,024 kept ones.
     *step = "descriptors";
-    if (plan->count > 64) {
+    if (plan->count > 2048) {
         errno = E2BIG;
         return -1;
     }
+    int *high = malloc((plan->count + 1) * sizeof(int));
+    if (high == NULL) return -1;
     // Sources move above every target first, so that no dup2 overwrites one still needed.
     int floor = 3;
     for (size_t i = 0; i < plan->count; i++)
@@ -223,6 +224,7 @@ pid_t celaut_spawn(const struct celaut_spawn *plan, const char **step) {
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     for (size_t i = 0; i < made; i++) close(high[i]);
+    free(high);
     if (code == 0) return pid;
     if (pid > 0) waitpid(pid, NULL, 0);
     errno = code;

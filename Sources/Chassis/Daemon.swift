@@ -4,6 +4,7 @@
 
 import Channel
 import GRDB
+import Interfaces
 import Syscalls
 
 package enum Daemon {
@@ -76,7 +77,7 @@ package enum Daemon {
         }
         let context = DaemonContext(
             loop: loop, configuration: own, common: common, state: state, logger: sink.logger(),
-            manager: ServiceManager(program: Program.name), time: .system, random: .system,
+            manager: ServiceManager(), time: .system, random: .system,
             moreListeners: Array(given.listeners.dropFirst()), stored: given.stored,
             store: store, peers: Program.peers, program: Program.name)
         let life = DaemonLife(

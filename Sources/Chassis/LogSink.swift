@@ -74,7 +74,9 @@ package final class LogSink: Sendable {
         guard let variable, let error = Terminal.duplicate(.error),
             let status = try? File.status(error)
         else { return false }
-        let device = UInt64(status.device.major) << 8 | UInt64(status.device.minor)
+        // As stat(2) puts a device in one number.
+        let (major, minor) = (UInt64(status.device.major), UInt64(status.device.minor))
+        let device = minor & 0xFF | major << 8 | (minor & ~0xFF) << 12
         return variable == "\(device):\(status.inode)"
     }
 }

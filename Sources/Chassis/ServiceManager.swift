@@ -5,11 +5,7 @@ import CSystemd
 package import Syscalls
 
 package struct ServiceManager: Sendable {
-    private let program: String
-
-    init(program: String) {
-        self.program = program
-    }
+    package init() {}
 
     /// One line for people: what the daemon is doing.
     package func status(_ text: String) {

@@ -40,6 +40,17 @@ package enum Process {
         return all
     }
 
+    /// The directory relative names start from.
+    package static func currentDirectory() throws(Errno) -> String {
+        String(decoding: try File.readLink("/proc/self/cwd"), as: UTF8.self)
+    }
+
+    /// The directory this program's file is in.
+    package static func executableDirectory() throws(Errno) -> String {
+        let path = String(decoding: try File.readLink("/proc/self/exe"), as: UTF8.self)
+        return path.lastIndex(of: "/").map { String(path[..<$0]) } ?? path
+    }
+
     @discardableResult
     package static func setUmask(_ mask: UInt32) -> UInt32 { umask(mask) }
 

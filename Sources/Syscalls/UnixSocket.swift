@@ -18,7 +18,8 @@ package enum UnixSocket {
             try Call.check { unsafe celaut_bind_unix(raw, path, path.utf8.count) }
         }
         try File.setMode(path, mode)
-        try Call.check { Glibc.listen(raw, backlog) }
+        // A datagram socket is bound and no more: it has no connections.
+        if kind != .datagram { try Call.check { Glibc.listen(raw, backlog) } }
         return socket
     }
 
