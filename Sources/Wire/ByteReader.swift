@@ -32,6 +32,11 @@ package struct ByteReader: Sendable {
         package let problem: Problem
         /// Where the value starts that could not be read.
         package let offset: Int
+
+        package init(problem: Problem, offset: Int) {
+            self.problem = problem
+            self.offset = offset
+        }
     }
 
     package mutating func uint8() throws(Failure) -> UInt8 {

@@ -14,6 +14,11 @@ package struct ByteWriter: Sendable {
     package struct Overflow: Error, Equatable, Sendable {
         package let limit: Int
         package let actual: Int
+
+        package init(limit: Int, actual: Int) {
+            self.limit = limit
+            self.actual = actual
+        }
     }
 
     package mutating func put(_ value: UInt8) throws(Overflow) {
