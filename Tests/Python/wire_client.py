@@ -175,7 +175,7 @@ class Connection:
         try:
             body = wire.Goodbye(reason=wire.GOODBYE_REASON_DONE).SerializeToString()
             self.send(Frame(GOODBYE, body))
-        except OSError:
+        except (OSError, Closed, ProtocolBroken):
             pass
         self.socket.close()
 
@@ -195,10 +195,15 @@ class Connection:
 
     def send(self, frame):
         packet = frame.encode()
-        if frame.descriptors:
-            socket.send_fds(self.socket, [packet], frame.descriptors)
-        else:
-            self.socket.send(packet)
+        try:
+            if frame.descriptors:
+                socket.send_fds(self.socket, [packet], frame.descriptors)
+            else:
+                self.socket.send(packet)
+        except BrokenPipeError:
+            # The peer closed; its goodbye may still wait to be read, and says why (§8).
+            while True:
+                self.receive()
 
     def receive(self):
         """The next frame; Closed where the peer said goodbye or went away."""
