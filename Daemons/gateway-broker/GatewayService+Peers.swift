@@ -63,10 +63,20 @@ extension GatewayService {
         return try BoxTerms(service)
     }
 
-    /// Sealed and small, so that reading does not wait.
+    /// Sealed and small, so that reading does not wait; at offsets, because whoever sealed it may have
+    /// handed out the same open file before.
     private func read(_ descriptor: borrowing Descriptor) throws(Fault) -> [UInt8] {
         do throws(Errno) {
-            return try File.readAll(descriptor, limit: Self.specificationBytesMax)
+            let size = try File.status(descriptor).sizeBytes
+            guard size <= UInt64(Self.specificationBytesMax) else { throw .fileTooLarge }
+            var bytes: [UInt8] = []
+            var step = [UInt8](repeating: 0, count: 65_536)
+            while bytes.count < Int(size) {
+                let count = try File.read(descriptor, into: &step, at: UInt64(bytes.count))
+                if count == 0 { break }
+                bytes.append(contentsOf: step[..<count])
+            }
+            return bytes
         } catch .fileTooLarge {
             throw GatewayFault.tooLarge(
                 "specification", limit: Self.specificationBytesMax,

@@ -28,7 +28,7 @@ package struct InstanceRecord: Sendable, Equatable {
     package var state = InstanceState()
     /// Why the start failed; only in an instance that ended before it was ready.
     package var fault: Fault?
-    /// Milliseconds since 1970; 0 before.
+    /// When the gateway heard of the end, in milliseconds since 1970; 0 before.
     package var endedAt: UInt64 = 0
 
     package init(order: StartOrder, name: String, acceptedAt: UInt64) {
@@ -92,7 +92,7 @@ package struct InstanceRecord: Sendable, Equatable {
             view.addresses = slots.filter { $0.hostPort != 0 }.map(\.address)
         case .ended:
             view.state.phase = .ended
-            view.state.endedAtMs = endedAt
+            if view.state.endedAtMs == 0 { view.state.endedAtMs = endedAt }
         }
         if stage != .ended, stopGrace != nil { view.state.phase = .stopping }
         return view

@@ -193,7 +193,9 @@ extension RegistryMachine {
         record.stage = .ended
         record.state = state
         record.state.phase = .ended
-        record.endedAt = state.endedAtMs == 0 ? now.wallMilliseconds : state.endedAtMs
+        // What is remembered for how long counts from when it was heard of, not from when it was:
+        // an end that nobody could hear of yet is not forgotten at once.
+        record.endedAt = now.wallMilliseconds
         record.fault = fault
         record.wishes = nil
         record.slots = record.slots.map { RelayedSlot(port: $0.port, transport: $0.transport) }

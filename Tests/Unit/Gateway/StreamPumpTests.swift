@@ -23,7 +23,9 @@ struct StreamPair: ~Copyable {
 /// Writes as much as goes in without waiting.
 func writeSome(_ socket: borrowing Descriptor, _ bytes: ArraySlice<UInt8>) throws -> Int {
     do throws(Errno) {
-        return try File.write(socket, Array(bytes).span.bytes)
+        let bytes = Array(bytes)
+        // SAFETY: the array outlives the call.
+        return try File.write(socket, unsafe bytes.span.bytes)
     } catch .again {
         return 0
     }
