@@ -7,7 +7,7 @@ struct Celautctl: ParsableCommand {
         commandName: "celautctl",
         abstract: "Runs and administers a Celaut node.",
         discussion: """
-            A box is a whole filesystem with an entrypoint, named by a digest. The node runs boxes as
+            A box is a whole filesystem with an entrypoint, named by a digest. The node runs boxes as \
             isolated instances and gives their users an address and a token.
 
             Start a node to try things:    celautctl up

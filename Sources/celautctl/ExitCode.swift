@@ -32,13 +32,14 @@ package enum ExitCode: Int32, CaseIterable {
 
     /// The table in the help.
     package static var table: String {
-        "Exit codes (`run` without --detach ends like its service: with its exit code, with 128 + the\n"
-            + "signal's number, with 137 where it went past its memory):\n"
+        "Exit codes:\n"
             + allCases.map { code in
                 let number = String(code.rawValue)
                 let padding = String(repeating: " ", count: 4 - number.count)
                 return "  \(number)\(padding)\(code.meaning)"
             }.joined(separator: "\n")
+            + "\n`run` without --detach ends like its service: with its exit code, with 128 + the "
+            + "signal's number, with 137 where it went past its memory."
     }
 
     package init(_ fault: Fault) {

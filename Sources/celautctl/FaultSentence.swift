@@ -45,37 +45,45 @@ package struct FaultSentence: Equatable, Sendable {
         case .notFound:
             return (
                 "there is nothing here called \(subject)",
-                "List what there is: celautctl boxes list, celautctl ps --all")
+                "List what there is: celautctl boxes list, celautctl ps --all"
+            )
         case .alreadyExists:
             return (
                 "\(subject) is taken",
-                "Choose another name, or end what has it: celautctl ps")
+                "Choose another name, or end what has it: celautctl ps"
+            )
         case .inUse:
             return (
                 "\(subject) is in use",
-                "Stop the instances that use it first: celautctl ps, celautctl stop NAME")
+                "Stop the instances that use it first: celautctl ps, celautctl stop NAME"
+            )
         case .forbidden:
             return (
                 "this user may not do that (\(subject))",
-                "Run it as root, or as a user named under [callers] in the node's configuration")
+                "Run it as root, or as a user named under [callers] in the node's configuration"
+            )
         case .unauthorized:
             return (
                 "the token does not open \(subject)",
-                "Use the token that `celautctl run` printed for this instance")
+                "Use the token that `celautctl run` printed for this instance"
+            )
         case .unknownMethod:
             return (
                 "the daemon does not know the method \(subject)",
-                "It is older or newer than this command; compare with: celautctl version")
+                "It is older or newer than this command; compare with: celautctl version"
+            )
         case .unsupported:
             return (
                 "this node does not offer \(subject)",
                 fault.lines.isEmpty
                     ? "Change that part of service.json, or use a node that offers it"
-                    : "It offers what is listed above")
+                    : "It offers what is listed above"
+            )
         case .tooLarge:
             return (
                 "\(subject) is too large\(measure(fault))",
-                "Make it smaller; the bound is the node's and named above")
+                "Make it smaller; the bound is the node's and named above"
+            )
         default:
             return progress(fault)
         }
@@ -88,49 +96,60 @@ package struct FaultSentence: Equatable, Sendable {
         case .limitReached:
             return (
                 "the limit of \(subject) is reached\(measure(fault))",
-                "Stop or remove something, wait, or raise the limit in the node's configuration")
+                "Stop or remove something, wait, or raise the limit in the node's configuration"
+            )
         case .deadlineExceeded:
             return (
                 "it took longer than it may\(about(fault.subject))",
-                "Try again, with a longer --timeout where the command has one")
+                "Try again, with a longer --timeout where the command has one"
+            )
         case .cancelled:
             return (
                 "it was cancelled\(about(fault.subject))",
-                "Run the command again when you want it done")
+                "Run the command again when you want it done"
+            )
         case .unavailable:
             return (
                 "the node does not answer\(about(fault.subject))",
-                "See \"celautctl status\"; repeating the command is safe")
+                "See \"celautctl status\"; repeating the command is safe"
+            )
         case .storageFull:
             return (
                 "the disk is full\(about(fault.subject))",
-                "Free some space or remove boxes (celautctl boxes remove); nothing was half-stored")
+                "Free some space or remove boxes (celautctl boxes remove); nothing was half-stored"
+            )
         case .corrupt:
             return (
                 "what is stored under \(subject) is not what was put there",
-                "Remove the box and pack it again; check the disk")
+                "Remove the box and pack it again; check the disk"
+            )
         case .endedEarly:
             return (
                 "the service ended before it was ready\(about(fault.subject))",
-                "Its last output is above, if it wrote any; check what the entrypoint needs in the box")
+                "Its last output is above, if it wrote any; check what the entrypoint needs in the box"
+            )
         case .slotClosed:
             return (
                 "the slot \(subject) accepted no connection within \(time(fault.limit))",
                 "The service must listen there, on 127.0.0.1 or all addresses; a slow one needs a "
-                    + "longer --timeout")
+                    + "longer --timeout"
+            )
         case .internal:
             return (
                 "the node failed\(about(fault.subject))",
-                "Its log says more: the journal, or the terminal of \"celautctl up\"")
+                "Its log says more: the journal, or the terminal of \"celautctl up\""
+            )
         case .UNRECOGNIZED(let number):
             return (
                 "the node answered with a condition this command does not know "
                     + "(\(number))\(about(fault.subject))",
-                "The node is newer than this command: celautctl version")
+                "The node is newer than this command: celautctl version"
+            )
         default:
             return (
                 "the node gave no reason\(about(fault.subject))",
-                "Its log says more: the journal, or the terminal of \"celautctl up\"")
+                "Its log says more: the journal, or the terminal of \"celautctl up\""
+            )
         }
     }
 

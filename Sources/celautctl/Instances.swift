@@ -76,7 +76,8 @@ struct Stop: ParsableCommand {
 struct Logs: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows what an instance wrote to its output.",
-        discussion: "Examples:\n  celautctl logs redis-1\n  celautctl logs --follow --tail 20 redis-1")
+        discussion:
+            "Examples:\n  celautctl logs redis-1\n  celautctl logs --follow --tail 20 redis-1")
 
     @Argument(help: "The instance: its name, its id, or its token.")
     var instance: String

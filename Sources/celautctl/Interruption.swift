@@ -23,7 +23,9 @@ final class Interruption: @unchecked Sendable {
 
     func happened(_ session: Session) {
         times += 1
-        guard let instance, times <= 2 else { Process.exit(ExitCode.interrupted.rawValue, now: true) }
+        guard let instance, times <= 2 else {
+            Process.exit(ExitCode.interrupted.rawValue, now: true)
+        }
         let request = StopServiceRequest.with {
             $0.instance = .with { $0.instance = instance.id }
             $0.graceMs = times == 1 ? Self.graceMilliseconds : 0

@@ -8,8 +8,8 @@ struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Makes a box from a project.",
         discussion: """
-            A project is a folder with a service.json (or .service/service.json) and the tree of its
-            root filesystem, as a folder "rootfs" or an archive "rootfs.tar" (.gz, .xz, .zst). The
+            A project is a folder with a service.json (or .service/service.json) and the tree of its \
+            root filesystem, as a folder "rootfs" or an archive "rootfs.tar" (.gz, .xz, .zst). The \
             tree can also be named with --rootfs. The same tree and description give the same id.
 
             Examples:

@@ -25,11 +25,13 @@ struct ReasonWords {
         case .unknownKey:
             return (
                 "is a key that is not known here",
-                "Correct its spelling or remove it: unknown keys are refused, never dropped")
+                "Correct its spelling or remove it: unknown keys are refused, never dropped"
+            )
         case .missingKey:
             return (
                 "is missing, and must be there",
-                "Add it; deploy/examples/redis/service.json has one of each that is needed")
+                "Add it; deploy/examples/redis/service.json has one of each that is needed"
+            )
         case .wrongType:
             return ("has a value of another type than it must have", "Correct the value")
         case .outOfRange:
@@ -37,23 +39,28 @@ struct ReasonWords {
         case .malformed:
             return (
                 "cannot be read: it is not in the form it must have",
-                "Check it with a tool for that form (python3 -m json.tool, tar tf)")
+                "Check it with a tool for that form (python3 -m json.tool, tar tf)"
+            )
         case .belowMinimum:
             return (
-                "is below what can run\(minimum(fault))", "Raise it to the minimum or more")
+                "is below what can run\(minimum(fault))", "Raise it to the minimum or more"
+            )
         case .keyReused:
             return (
-                "was used before for another request", "Run the command again: it takes a new key")
+                "was used before for another request", "Run the command again: it takes a new key"
+            )
         case .badDescriptor:
             return (
                 "did not come as the kind of file it must be",
-                "Give a regular file, a folder or a pipe")
+                "Give a regular file, a folder or a pipe"
+            )
         case .duplicate:
             return ("is there twice", "Keep one of the two")
         case .UNRECOGNIZED(let number):
             return (
                 "is refused for a reason this command does not know (\(number))",
-                "The node is newer than this command: celautctl version")
+                "The node is newer than this command: celautctl version"
+            )
         default: return nil
         }
     }
@@ -64,17 +71,20 @@ struct ReasonWords {
         case .pathEscapes:
             (
                 "leads out of the tree",
-                "Remove the entry, or make the tar from inside its root: tar -C ROOT -cf - .")
+                "Remove the entry, or make the tar from inside its root: tar -C ROOT -cf - ."
+            )
         case .pathAbsolute:
             (
                 "is an absolute path where a relative one is meant",
-                "Make the tar from inside its root: tar -C ROOT -cf - .")
+                "Make the tar from inside its root: tar -C ROOT -cf - ."
+            )
         case .nameTooLong:
             ("is too long a name\(FaultSentence.measure(fault))", "Shorten the name")
         case .specialFile:
             (
                 "is a device, pipe or socket, which a box cannot hold",
-                "Remove it from the tree; a service gets its own /dev")
+                "Remove it from the tree; a service gets its own /dev"
+            )
         case .truncated:
             ("ends before its end", "Make the archive again and check it: tar tf FILE")
         case .tooManyEntries:
@@ -82,15 +92,18 @@ struct ReasonWords {
         case .fileMissing:
             (
                 "is named in service.json and is not in the tree",
-                "Correct the path (from the root of the tree) or add the file")
+                "Correct the path (from the root of the tree) or add the file"
+            )
         case .notExecutable:
             (
                 "is not a program that can be executed",
-                "Make it executable before packing: chmod +x")
+                "Make it executable before packing: chmod +x"
+            )
         case .badName:
             (
                 "is not a name: it is empty, has a slash or NUL, or is not UTF-8",
-                "Rename it before packing")
+                "Rename it before packing"
+            )
         case .tooDeep:
             ("is nested too deeply\(FaultSentence.measure(fault))", "Make the tree flatter")
         default:

@@ -8,8 +8,8 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a box as an instance.",
         discussion: """
-            Waits until every declared slot accepts a connection, prints where it can be reached, and
-            shows its output until it ends. Ctrl-C stops it. With --detach it prints the token and
+            Waits until every declared slot accepts a connection, prints where it can be reached, and \
+            shows its output until it ends. Ctrl-C stops it. With --detach it prints the token and \
             the addresses and leaves it running.
 
             Examples:
@@ -95,7 +95,8 @@ struct Run: ParsableCommand {
                     let waited = began.duration(until: session.loop.now)
                     if waited >= .seconds(1) {
                         let seconds = waited.components.seconds
-                        progress.show("\(instance.name): \(instance.state.phase.word), \(seconds) s")
+                        progress.show(
+                            "\(instance.name): \(instance.state.phase.word), \(seconds) s")
                     }
                 case nil: continue
                 }

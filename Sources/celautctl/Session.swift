@@ -14,7 +14,8 @@ struct Session {
     /// - Parameter interruption: what Ctrl-C asks for; nil leaves it to end the process.
     static func run(
         _ options: NodeOptions, interruption: Interruption? = nil,
-        _ body: @escaping @Sendable (Session, isolated LoopActor) async throws(Complaint) -> ExitStatus
+        _ body:
+            @escaping @Sendable (Session, isolated LoopActor) async throws(Complaint) -> ExitStatus
     ) {
         let loop: EventLoop
         do throws(Errno) {
@@ -62,6 +63,11 @@ struct Session {
 
     var gateway: GatewayBrokerClient {
         GatewayBrokerClient(caller("gateway-broker", GatewayBrokerInterface.descriptor))
+    }
+
+    var supervisor: SandboxSupervisorClient {
+        SandboxSupervisorClient(
+            caller("sandbox-supervisor", SandboxSupervisorInterface.descriptor))
     }
 
     func admin(_ daemon: String) -> AdminClient {

@@ -8,21 +8,23 @@ struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a node in the foreground.",
         discussion: """
-            For trying and developing, and where systemd is not in charge. It makes the daemons'
-            sockets, starts the daemons, starts again what dies, and ends them all on Ctrl-C.
-            Instances that run then are stopped first, unless --keep-instances is given.
+            For trying and developing, and where systemd is not in charge. It makes the daemons' \
+            sockets, starts the daemons, starts again what dies, and ends them all on Ctrl-C. \
+            Instances that run then are stopped first, unless --keep-instances is given. \
+            What ended by itself is started again by the next request to its socket.
 
-            It must be run as root: isolating an instance needs it. Only sandbox-supervisor keeps
+            It must be run as root: isolating an instance needs it. Only sandbox-supervisor keeps \
             privileges; the other daemons get users of their own.
 
             Examples:
               celautctl up
-              celautctl up --state /tmp/node     (other commands: --runtime /tmp/node/run)
+              celautctl up --state /var/tmp/node
+              (other commands then need: export CELAUT_RUNTIME=/var/tmp/node/run)
             """)
 
     @Option(
         help: ArgumentHelp(
-            "Where the node keeps its boxes and instances (default: /var/lib/celaut).",
+            "Where the node keeps its boxes and instances.",
             valueName: "dir"))
     var state = NodeLayout.stateDefault
     @Option(
@@ -130,7 +132,7 @@ final class NodeEnder: @unchecked Sendable {
             }.map { Words.hex($0.instanceIDBytes) }
         } catch {
             Keeper.say("the instances could not be listed: \(error.text)")
-            return
+            return await stopTheRest(session)
         }
         await withTaskGroup(of: Void.self) { group in
             for name in names {
@@ -148,5 +150,25 @@ final class NodeEnder: @unchecked Sendable {
             }
         }
         if !names.isEmpty { Keeper.say("stopped \(names.count) instance(s)") }
+        await stopTheRest(session)
+    }
+
+    /// What runs and the gateway does not know of, or could not be asked about.
+    private static func stopTheRest(_ session: Session) async {
+        let supervisor = session.supervisor
+        do throws(Fault) {
+            let states = try await supervisor.listInstances(
+                ListInstancesRequest(), deadline: .seconds(10))
+            var running: [[UInt8]] = []
+            while let state = try await states.next() {
+                if state.phase != .ended { running.append(state.instanceIDBytes) }
+            }
+            for id in running {
+                let request = StopInstanceRequest.with { $0.instanceIDBytes = id }
+                _ = try await supervisor.stopInstance(request, deadline: .seconds(10))
+            }
+        } catch {
+            Keeper.say("sandbox-supervisor could not be asked what runs: \(error)")
+        }
     }
 }
