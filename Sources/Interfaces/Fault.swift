@@ -95,16 +95,7 @@ extension String {
     /// two scalars.
     package func cut(toBytes bytesMax: Int) -> String {
         guard utf8.count > bytesMax else { return self }
-        var end = utf8.index(utf8.startIndex, offsetBy: bytesMax)
-        while end > utf8.startIndex, unicodeScalars.index(alignedDown: end) != end {
-            end = utf8.index(before: end)
-        }
-        return String(self[..<end])
-    }
-}
-
-extension String.UnicodeScalarView {
-    fileprivate func index(alignedDown index: Index) -> Index {
-        self.index(before: self.index(after: index))
+        // A slice begins and ends between two scalars: its indices are rounded down to one.
+        return String(self[..<utf8.index(utf8.startIndex, offsetBy: bytesMax)])
     }
 }
