@@ -42,7 +42,8 @@ extension ConfigurationError: CustomStringConvertible {
         case .unreadable(let errno): return "\(place): cannot be read: \(errno)"
         case .malformed(let words): return "\(place): is not TOML: \(words)"
         case .unknownKey(let known):
-            return "\(place): unknown key \"\(key)\"; known here: \(known.joined(separator: ", "))"
+            let others = known.isEmpty ? "none" : known.joined(separator: ", ")
+            return "\(place): unknown key \"\(key)\"; known here: \(others)"
         case .missing(let expected): return "\(place): the key \"\(key)\" (\(expected)) is missing"
         case .wrongType(let expected, let found):
             return "\(place): \"\(key)\" must be \(expected), and is \(found)"

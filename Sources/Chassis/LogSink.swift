@@ -103,6 +103,12 @@ package struct LogLine: Sendable {
     // LIMIT: 4 KiB of one value in a log; a peer's words are often in there.
     static let valueBytesMax = 4_096
 
+    /// Fields that are never written, whatever is put in them by mistake.
+    package static func isSecret(_ name: String) -> Bool {
+        let name = name.lowercased()
+        return ["token", "secret", "password", "passphrase"].contains { name.contains($0) }
+    }
+
     /// `2026-01-31T10:00:00.123Z notice box-builder: message key=value`
     package func text(program: String, realtimeNanoseconds: UInt64) -> String {
         let time = Self.timestamp(realtimeNanoseconds)
@@ -214,7 +220,9 @@ struct DaemonLogHandler: LogHandler {
         sink.write(
             LogLine(
                 level: event.level, message: event.message.description,
-                fields: all.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) },
+                fields: all.sorted { $0.key < $1.key }.map {
+                    ($0.key, LogLine.isSecret($0.key) ? "(hidden)" : $0.value.description)
+                },
                 file: event.file, line: event.line))
     }
 }

@@ -123,7 +123,9 @@ package enum Confinement {
         unsafe pointers = .allocate(capacity: strings.count + 1)
         for (index, string) in strings.enumerated() {
             let copy = UnsafeMutablePointer<CChar>.allocate(capacity: string.count + 1)
-            for (place, byte) in string.enumerated() { unsafe copy[place] = CChar(bitPattern: byte) }
+            for (place, byte) in string.enumerated() {
+                unsafe copy[place] = CChar(bitPattern: byte)
+            }
             unsafe copy[string.count] = 0
             unsafe (pointers + index).initialize(to: copy)
         }

@@ -76,25 +76,6 @@ package enum Directory {
         return entries.sorted { $0.nameBytes.lexicographicallyPrecedes($1.nameBytes) }
     }
 
-    /// Removes a directory of ours and all below it; links are removed, not followed.
-    package static func removeAll(
-        at parent: borrowing Descriptor, _ name: String
-    ) throws(Errno) {
-        do throws(Errno) {
-            let directory = try open(at: parent, name)
-            for entry in try list(directory) {
-                if (entry.kind ?? .directory) == .directory {
-                    try removeAll(at: directory, entry.name)
-                } else {
-                    try File.remove(at: directory, entry.name)
-                }
-            }
-            try File.removeDirectory(at: parent, name)
-        } catch .notDirectory {
-            try File.remove(at: parent, name)
-        }
-    }
-
     private static func kind(of type: UInt8) -> FileStatus.Kind? {
         // The type is the mode's four highest bits (DT_*); 0 is unknown.
         type == 0 ? nil : FileStatus.Kind(mode: UInt32(type) << 12)

@@ -75,7 +75,9 @@ package enum File {
         let flags = UInt64(access.flag | options.rawValue | O_CLOEXEC | noTerminal)
         let needsMode = !options.isDisjoint(with: [.create]) || options.contains(.unnamed)
         let raw = directory.raw
-        while true {
+        // LIMIT: 64 tries. A rename elsewhere raced with the look-up of `..`, and the kernel asks to
+        // try again; who renames that often does it on purpose, and gets `.again`.
+        for _ in 1..<64 {
             do throws(Errno) {
                 return try Call.descriptor {
                     // SAFETY: the path is a terminated string for the length of the call.
@@ -83,10 +85,10 @@ package enum File {
                         raw, path, flags, needsMode ? UInt64(mode) : 0, resolve.rawValue)
                 }
             } catch .again {
-                // A rename elsewhere raced with the look-up of `..`; the kernel asks to try again.
                 continue
             }
         }
+        throw .again
     }
 
     private static func open(

@@ -86,7 +86,8 @@ package struct StreamPump: ~Copyable {
         while stored > 0 {
             let count = celaut_relay_splice(pipe.pipe.reading.raw, sink.raw, stored)
             guard count > 0 else {
-                return Errno(negative: count) == .again ? .sinkFull : .failed(Errno(negative: count))
+                return Errno(negative: count) == .again
+                    ? .sinkFull : .failed(Errno(negative: count))
             }
             stored -= count
             delivered += UInt64(count)
@@ -97,7 +98,8 @@ package struct StreamPump: ~Copyable {
     /// Source to pipe.
     private mutating func fill(from source: borrowing Descriptor) -> Pause? {
         guard let pipe else { return nil }
-        let count = celaut_relay_splice(source.raw, pipe.pipe.writing.raw, RelayWorkshop.spliceBytesMax)
+        let count = celaut_relay_splice(
+            source.raw, pipe.pipe.writing.raw, RelayWorkshop.spliceBytesMax)
         if count > 0 {
             stored = count
             // A stream that became a trickle is cheaper to copy.
@@ -151,7 +153,8 @@ package struct StreamPump: ~Copyable {
         // SAFETY: within the buffer; a pipe that is empty holds at least the buffer's size.
         let bytes = unsafe UnsafeRawBufferPointer(shop.buffer)[start..<end]
         let written = unsafe celaut_relay_write(
-            taken.pipe.writing.raw, UnsafeRawBufferPointer(rebasing: bytes).baseAddress, end - start)
+            taken.pipe.writing.raw, UnsafeRawBufferPointer(rebasing: bytes).baseAddress, end - start
+        )
         stored = max(written, 0)
         return written == end - start ? nil : .failed(.noSpace)
     }

@@ -46,6 +46,14 @@ struct LogTests {
         #expect(entries.contains("CELAUT_EXIT_CODE=7"))
     }
 
+    @Test("What looks like a secret by its name is not written")
+    func secrets() {
+        for name in ["token", "accessToken", "node-secret", "PASSWORD"] {
+            #expect(LogLine.isSecret(name))
+        }
+        #expect(!LogLine.isSecret("instance"))
+    }
+
     @Test("One place may write 20 lines in 10 seconds, and the lost ones are counted")
     func repeats() {
         var guardian = RepeatGuard()

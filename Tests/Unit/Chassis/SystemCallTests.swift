@@ -110,6 +110,26 @@ struct SystemCallTests {
         #expect(!File.exists(temporary.path + "/tree"))
     }
 
+    @Test("A tree deeper than descriptors reach, with names of any bytes, is removed")
+    func removeDeep() throws {
+        let temporary = try TemporaryDirectory()
+        let directory = try Directory.open(temporary.path)
+        try File.makeDirectory(at: directory, "tree")
+        var inner = try Directory.open(at: directory, "tree")
+        for depth in 0..<3_000 {
+            try File.makeDirectory(at: inner, "d")
+            if depth % 100 == 0 { try File.symlink("x", at: inner, "l") }
+            inner = try Directory.open(at: inner, "d")
+        }
+        let script = #"touch "$(printf '\377\376')"; mkdir "$(printf '\200')""#
+        var plan = SpawnPlan(path: "/bin/sh", arguments: ["sh", "-c", script])
+        plan.directory = temporary.path + "/tree"
+        plan.environment = ["PATH=/usr/bin:/bin"]
+        #expect(try Process.wait(pid: Process.spawn(plan)) == .exited(0))
+        try Directory.removeAll(at: directory, "tree")
+        #expect(try Directory.list(directory).isEmpty)
+    }
+
     @Test("A Unix socket can be at a path longer than the kernel's 107 bytes")
     func longPath() throws {
         let temporary = try TemporaryDirectory()
