@@ -1,1 +1,5 @@
-// placeholder, replaced by its owner
+// sandbox-supervisor: runs boxes as instances; see README.md.
+
+import Chassis
+
+Daemon.run(SupervisorProgram.self)

@@ -1,0 +1,41 @@
+package import Interfaces
+
+/// What is written down of an instance: enough to find it again, to go on with it, and to say how it
+/// ended. The limits, times and the end are in `state`, as the outside sees them.
+package struct InstanceRecord: Sendable, Equatable {
+    package let id: InstanceID
+    package var state: InstanceState
+    /// The slots it must open before it is ready.
+    package var slots: [Interfaces.Slot]
+    package var readyDeadlineMs: UInt32
+    /// Which range of host uids it has; no other living instance has it.
+    package var uidSlot: UInt32
+    /// The witness on the host; 0 before it is known.
+    package var pid: Int32
+    package var startTime: UInt64
+    /// Why it was told to end; nil while it was not.
+    package var stop: StopCause?
+
+    package init(
+        id: InstanceID, state: InstanceState, slots: [Interfaces.Slot], readyDeadlineMs: UInt32,
+        uidSlot: UInt32
+    ) {
+        self.id = id
+        self.state = state
+        self.slots = slots
+        self.readyDeadlineMs = readyDeadlineMs
+        self.uidSlot = uidSlot
+        pid = 0
+        startTime = 0
+        stop = nil
+    }
+
+    package var hasEnded: Bool { state.phase == .ended }
+}
+
+/// Why the node itself ends an instance.
+package enum StopCause: Sendable, Equatable {
+    case requested
+    /// The slot that was still closed at the ready deadline.
+    case notReady(String)
+}

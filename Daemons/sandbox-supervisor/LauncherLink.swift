@@ -1,0 +1,115 @@
+import Channel
+import LaunchPlan
+import Syscalls
+
+/// The launcher as the supervisor sees it: plans go out, answers come back in the same order. Lives on
+/// the loop.
+///
+/// Keeps true: one launcher at a time; when it dies, who waits hears so and the next plan starts
+/// another. It is started before anything else, while the process has one thread.
+final class LauncherLink {
+    /// A witness that was made.
+    struct Witness {
+        let pid: Int32
+        let pidfd: SharedDescriptor
+    }
+
+    typealias Answer = Result<Witness, LaunchFailure>
+
+    private let loop: EventLoop
+    private let path: String
+    private var socket: SharedDescriptor?
+    private var token: WatchToken?
+    private var process: SharedDescriptor?
+    private var waiting: [(Answer) -> Void] = []
+    private var buffer = [UInt8](repeating: 0, count: LaunchOutcome.bytesMax)
+
+    init(loop: EventLoop, path: String) throws(LaunchFailure) {
+        self.loop = loop
+        self.path = path
+        try start()
+    }
+
+    /// The number in the child.
+    private static let socketNumber: Int32 = 3
+
+    private func start() throws(LaunchFailure) {
+        do throws(Errno) {
+            let pair = try SeqpacketSocket.pair()
+            var plan = SpawnPlan(path: path, arguments: ["sandbox-launcher"])
+            plan.newSession = true
+            plan.give(standardStream: 2, as: 2)
+            plan.give(pair.second, as: Self.socketNumber)
+            let pid: Int32
+            do throws(SpawnFailure) {
+                pid = try Process.spawn(plan)
+            } catch {
+                throw error.errno
+            }
+            process = SharedDescriptor(try Pidfd.open(pid: pid))
+            let socket = SharedDescriptor(try pair.first.duplicate())
+            token = try loop.watch(socket.descriptor, .readable) { [weak self] _ in
+                self?.receive()
+            }
+            self.socket = socket
+        } catch {
+            throw LaunchFailure(step: "start \(path)", code: error.code)
+        }
+    }
+
+    /// Sends a plan with its descriptors. The answer may come before this returns.
+    func launch(
+        _ plan: [UInt8], _ parcel: Parcel, _ answer: @escaping (Answer) -> Void
+    ) {
+        do throws(LaunchFailure) {
+            if socket == nil { try start() }
+            guard let socket else { throw LaunchFailure(step: "launcher", code: Errno.noProcess.code) }
+            do throws(Errno) {
+                _ = try SeqpacketSocket.send(socket.descriptor, plan, descriptors: parcel)
+            } catch {
+                throw LaunchFailure(step: "send plan", code: error.code)
+            }
+            waiting.append(answer)
+        } catch {
+            answer(.failure(error))
+        }
+    }
+
+    private func receive() {
+        while let socket {
+            let received: SeqpacketSocket.Received
+            do throws(Errno) {
+                received = try SeqpacketSocket.receive(socket.descriptor, into: &buffer)
+            } catch .again {
+                return
+            } catch {
+                return lost()
+            }
+            guard received.bytes > 0, !waiting.isEmpty else { return lost() }
+            let answer = waiting.removeFirst()
+            let outcome = try? LaunchOutcome(reading: [UInt8](buffer.prefix(received.bytes)))
+            switch outcome {
+            case .launched(let pid)?:
+                guard let pidfd = received.descriptors?.take(0) else { return lost() }
+                answer(.success(Witness(pid: pid, pidfd: SharedDescriptor(pidfd))))
+            case .failed(let failure)?:
+                answer(.failure(failure))
+            default:
+                answer(.failure(LaunchFailure(step: "launcher's answer", code: Errno.invalid.code)))
+            }
+        }
+    }
+
+    private func lost() {
+        if let token { loop.unwatch(token) }
+        token = nil
+        socket = nil
+        if let process { _ = try? Pidfd.reap(process.descriptor) }
+        process = nil
+        let left = waiting
+        waiting = []
+        for answer in left {
+            answer(.failure(LaunchFailure(step: "launcher died", code: Errno.noProcess.code)))
+        }
+    }
+}

@@ -1,0 +1,280 @@
+import Channel
+import Interfaces
+import LaunchPlan
+import Logging
+import Syscalls
+
+/// Performs what each instance's machine decides, and answers who asks. Everything outsiders are told
+/// comes from `announced`, which only ever has what is durable.
+package actor SandboxService {
+    nonisolated let loop: EventLoop
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        // SAFETY: the loop outlives every actor on it: it is the process.
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    /// What a living instance has in this process.
+    struct Living {
+        var pidfd: SharedDescriptor?
+        var network: SharedDescriptor?
+        var exitWatch: WatchToken?
+        var report: SharedDescriptor?
+        var reportWatch: WatchToken?
+        var prober: Prober?
+        var readyTimer: TimerToken?
+        var graceTimer: TimerToken?
+        var killTimer: TimerToken?
+        /// The witness is gone, or there never was one: its remains are being read.
+        var isEnding = false
+        /// The last figure of a root that is gone with its witness.
+        var diskBytes: UInt64 = 0
+    }
+
+    let configuration: SupervisorConfiguration
+    let workplace: Workplace
+    let launcher: LauncherLink
+    let gate: NetworkGate
+    let storage: any RecordStorage
+    let logger: Logger
+    let nowMs: @Sendable () -> UInt64
+
+    var machines: [InstanceID: InstanceMachine] = [:]
+    var living: [InstanceID: Living] = [:]
+    var announced: [InstanceID: InstanceState] = [:]
+    var changes = Changes()
+    var outputs: OutputNews
+
+    private var unsaved: Set<InstanceID> = []
+    private var forgotten: Set<InstanceID> = []
+    private var isSaving = false
+    private var saves: [CheckedContinuation<Fault?, Never>] = []
+
+    init(
+        loop: EventLoop, configuration: SupervisorConfiguration, workplace: Workplace,
+        launcher: sending LauncherLink, gate: NetworkGate, storage: any RecordStorage,
+        logger: Logger, nowMs: @escaping @Sendable () -> UInt64
+    ) throws(Errno) {
+        self.loop = loop
+        self.configuration = configuration
+        self.workplace = workplace
+        self.launcher = launcher
+        self.gate = gate
+        self.storage = storage
+        self.logger = logger
+        self.nowMs = nowMs
+        outputs = try OutputNews()
+    }
+
+    var facts: [String: String] {
+        [
+            "instances": "\(machines.values.count { !$0.record.hasEnded })",
+            "instances-known": "\(machines.count)",
+            "cgroups": workplace.cgroups.name,
+        ]
+    }
+
+    // MARK: Events and actions
+
+    func tell(_ id: InstanceID, _ event: InstanceMachine.Event) {
+        guard var machine = machines[id] else { return }
+        let actions = machine.handle(event, nowMs: nowMs())
+        machines[id] = machine
+        for action in actions { perform(action, id) }
+    }
+
+    private func perform(_ action: InstanceMachine.Action, _ id: InstanceID) {
+        switch action {
+        case .save:
+            unsaved.insert(id)
+            save()
+        case .armReadyDeadline: armReadyDeadline(id)
+        case .probe(let slots): probe(id, slots)
+        case .stopProbing:
+            living[id]?.prober?.stop()
+            living[id]?.prober = nil
+            cancel(&living[id, default: Living()].readyTimer)
+        case .terminate: signal(id, .terminate)
+        case .kill: signal(id, .user1)
+        case .destroy: signal(id, .kill)
+        case .armGrace(let milliseconds):
+            living[id]?.graceTimer = after(.milliseconds(Int64(milliseconds)), id, .graceOver)
+        case .armKillOverdue:
+            living[id]?.killTimer = after(Self.killPatience, id, .killOverdue)
+        case .cleanUp: cleanUp(id)
+        }
+    }
+
+    // LIMIT: time for a witness to write down an end: two flushes of a slow disk. Then it is killed.
+    private static let killPatience = Duration.seconds(10)
+
+    private func signal(_ id: InstanceID, _ signal: Signal) {
+        guard let pidfd = living[id]?.pidfd else { return }
+        // It may have ended already: its pidfd says so soon.
+        try? Pidfd.send(signal, to: pidfd.descriptor)
+    }
+
+    private func after(
+        _ delay: Duration, _ id: InstanceID, _ event: InstanceMachine.Event
+    ) -> TimerToken {
+        loop.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.tell(id, event) } }
+    }
+
+    private func cancel(_ timer: inout TimerToken?) {
+        if let token = timer { loop.cancel(token) }
+        timer = nil
+    }
+
+    func armReadyDeadline(_ id: InstanceID) {
+        guard let record = machines[id]?.record else { return }
+        let deadline = record.state.acceptedAtMs + UInt64(record.readyDeadlineMs)
+        let left = deadline - min(deadline, nowMs())
+        living[id, default: Living()].readyTimer = after(
+            .milliseconds(Int64(clamping: left)), id, .readyDeadline)
+    }
+
+    private func probe(_ id: InstanceID, _ slots: [Interfaces.Slot]) {
+        guard let pid = machines[id]?.record.pid, let network = living[id]?.network else { return }
+        let prober = Prober(loop: loop, gate: gate, namespace: network, pid: pid) {
+            [weak self] slot in self?.assumeIsolated { $0.tell(id, .open(slot)) }
+        }
+        living[id]?.prober = prober
+        prober.begin(slots)
+    }
+
+    private func cleanUp(_ id: InstanceID) {
+        guard var left = living.removeValue(forKey: id) else { return }
+        left.prober?.stop()
+        cancel(&left.readyTimer)
+        cancel(&left.graceTimer)
+        cancel(&left.killTimer)
+        unwatch(&left)
+        outputs.wake(id)
+        removeGroups(id, tries: 0)
+    }
+
+    func unwatch(_ left: inout Living) {
+        if let token = left.exitWatch { loop.unwatch(token) }
+        left.exitWatch = nil
+        if let token = left.reportWatch { loop.unwatch(token) }
+        left.reportWatch = nil
+        left.report = nil
+    }
+
+    // LIMIT: tries to remove a cgroup, each 20 ms after the one before: the kernel lets one go a moment
+    // after its last process. What is left after them goes at the next start.
+    private static let groupTriesMax = 50
+
+    private func removeGroups(_ id: InstanceID, tries: Int) {
+        let workplace = workplace
+        Task {
+            let gone = await loop.runBlocking { workplace.cgroups.remove(id) }
+            if gone || tries >= Self.groupTriesMax { return }
+            await loop.sleep(.milliseconds(20))
+            removeGroups(id, tries: tries + 1)
+        }
+    }
+
+    // MARK: Durability
+
+    /// Forgets an ended instance, durably.
+    func remove(_ id: InstanceID) async throws(Fault) {
+        machines[id] = nil
+        forgotten.insert(id)
+        save()
+        try await untilSaved()
+        announced[id] = nil
+        changes.tell(id)
+    }
+
+    /// Waits until all that was decided so far is on the disk.
+    func untilSaved() async throws(Fault) {
+        if !isSaving, unsaved.isEmpty, forgotten.isEmpty { return }
+        let fault: Fault? = await withCheckedContinuation { saves.append($0) }
+        if let fault { throw fault }
+    }
+
+    /// One write at a time; what comes meanwhile goes together into the next.
+    private func save() {
+        if isSaving { return }
+        isSaving = true
+        Task { await saveAll() }
+    }
+
+    private func saveAll() async {
+        while !unsaved.isEmpty || !forgotten.isEmpty {
+            let records = unsaved.compactMap { machines[$0]?.record }
+            let gone = [InstanceID](forgotten)
+            unsaved = []
+            forgotten = []
+            let waiting = saves
+            saves = []
+            let storage = storage
+            var fault: Fault?
+            do throws(StorageFailure) {
+                try await loop.runBlocking { () throws(StorageFailure) in
+                    try storage.apply(put: records, delete: gone)
+                }
+                for record in records { announce(record) }
+            } catch {
+                fault = failed(error, records, gone)
+            }
+            for waiter in waiting { waiter.resume(returning: fault) }
+            if fault != nil { await loop.sleep(Self.storagePause) }
+        }
+        isSaving = false
+        let waiting = saves
+        saves = []
+        for waiter in waiting { waiter.resume(returning: nil) }
+    }
+
+    // LIMIT: pause before a failed write is made again; nothing of it is announced meanwhile.
+    private static let storagePause = Duration.milliseconds(500)
+
+    private func failed(
+        _ error: StorageFailure, _ records: [InstanceRecord], _ gone: [InstanceID]
+    ) -> Fault {
+        logger.error("records cannot be written", metadata: ["why": "\(error)"])
+        for record in records where machines[record.id] != nil { unsaved.insert(record.id) }
+        forgotten.formUnion(gone)
+        return error == .full ? Fault(.storageFull, subject: "records") : Fault(.internal)
+    }
+
+    private func announce(_ record: InstanceRecord) {
+        if machines[record.id] == nil { return }
+        let before = announced[record.id]?.phase
+        announced[record.id] = record.state
+        changes.tell(record.id)
+        if before != record.state.phase {
+            logger.info(
+                "instance", metadata: [
+                    "instance": "\(record.id)", "phase": "\(record.state.phase)",
+                    "cause": "\(record.state.ended.cause)", "subject": "\(record.state.ended.subject)",
+                ])
+        }
+    }
+}
+
+/// Who waits for a change of an instance's announced state.
+struct Changes {
+    private var waiters: [InstanceID: [UInt64: CheckedContinuation<Void, Never>]] = [:]
+    private var nextKey: UInt64 = 0
+
+    mutating func key() -> UInt64 {
+        nextKey += 1
+        return nextKey
+    }
+
+    mutating func wait(
+        _ id: InstanceID, _ key: UInt64, _ waiter: CheckedContinuation<Void, Never>
+    ) {
+        waiters[id, default: [:]][key] = waiter
+    }
+
+    mutating func cancel(_ id: InstanceID, _ key: UInt64) {
+        waiters[id]?.removeValue(forKey: key)?.resume()
+    }
+
+    mutating func tell(_ id: InstanceID) {
+        for waiter in waiters.removeValue(forKey: id)?.values ?? [:].values { waiter.resume() }
+    }
+}
