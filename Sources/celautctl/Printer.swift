@@ -16,19 +16,22 @@ package enum Printer {
         if !Terminal.write(bytes, to: stream) { Process.exit(0, now: true) }
     }
 
-    static func complain(_ complaint: Complaint) {
+    static func complain(_ complaint: Complaint, as format: NodeOptions.Format = .table) {
+        if format == .json { return json(Complaint.Report(complaint), pretty: false, to: .error) }
         note("celautctl: \(complaint.text)")
         for line in complaint.lines { note("  | \(line)") }
         if !complaint.hint.isEmpty { note(complaint.hint) }
     }
 
     /// One JSON document, keys sorted.
-    static func json(_ value: some Encodable, pretty: Bool = true) {
+    static func json(
+        _ value: some Encodable, pretty: Bool = true, to stream: Terminal.Stream = .output
+    ) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
         guard let data = try? encoder.encode(value) else { return }
-        emit([UInt8](data) + [10], to: .output)
+        emit([UInt8](data) + [10], to: stream)
     }
 
     /// Columns as wide as their widest cell, left-aligned, the last one unpadded.

@@ -34,12 +34,13 @@ struct Session {
                 interruption.happened(session)
             }
         }
+        let format = options.format
         loop.run { home in
             do throws(Complaint) {
                 let status = try await body(session, home)
                 Process.exit(status.code)
             } catch {
-                Printer.complain(error)
+                Printer.complain(error, as: format)
                 Process.exit(error.code.rawValue)
             }
         }

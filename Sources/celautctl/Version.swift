@@ -3,7 +3,7 @@ import Interfaces
 
 /// The version of this software.
 enum Version {
-    static let current = "0.1.0"
+    static let current = Release.version
 }
 
 struct VersionCommand: ParsableCommand {
