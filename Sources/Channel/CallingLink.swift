@@ -36,7 +36,7 @@ final class CallingLink: Link, @unchecked Sendable {
     func call(
         _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?,
         _ continuation: Suspended<Result<Answer, Fault>>
-    ) -> (slot: Slot, transaction: UInt64)? {
+    ) -> (slot: Place, transaction: UInt64)? {
         do throws(Fault) {
             let opened = try begin(method, body, descriptors, deadline, .call(continuation))
             return opened
@@ -50,14 +50,14 @@ final class CallingLink: Link, @unchecked Sendable {
     func open(
         _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?,
         _ stream: StreamItems
-    ) throws(Fault) -> (slot: Slot, transaction: UInt64) {
+    ) throws(Fault) -> (slot: Place, transaction: UInt64) {
         try begin(method, body, descriptors, deadline, .stream(stream))
     }
 
     private func begin(
         _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?,
         _ deadline: Duration?, _ waiter: Waiter
-    ) throws(Fault) -> (slot: Slot, transaction: UInt64) {
+    ) throws(Fault) -> (slot: Place, transaction: UInt64) {
         guard body.count <= WireLimits.bodyBytesMax else {
             throw .tooLarge(
                 subject: "body", limit: UInt64(WireLimits.bodyBytesMax), actual: UInt64(body.count))
@@ -73,7 +73,7 @@ final class CallingLink: Link, @unchecked Sendable {
         return (slot, header.transaction)
     }
 
-    func cancel(_ slot: Slot, transaction: UInt64) {
+    func cancel(_ slot: Place, transaction: UInt64) {
         guard let header = machine.cancel(slot, transaction: transaction, now: loop.now) else {
             return
         }
@@ -81,7 +81,7 @@ final class CallingLink: Link, @unchecked Sendable {
         arm()
     }
 
-    func grant(_ slot: Slot, transaction: UInt64, items: UInt32) {
+    func grant(_ slot: Place, transaction: UInt64, items: UInt32) {
         guard let header = machine.grant(slot, transaction: transaction, items: items) else {
             return
         }
@@ -147,14 +147,14 @@ final class CallingLink: Link, @unchecked Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    private func take(_ slot: Slot) -> Waiter {
+    private func take(_ slot: Place) -> Waiter {
         let waiter = waiters[slot]
         waiters[slot] = .nobody
         return waiter
     }
 
     private func reply(
-        _ slot: Slot, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
+        _ slot: Place, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
     ) {
         if let descriptors,
             DescriptorKind.firstWrong(in: descriptors, declared: method.replyDescriptors) != nil
@@ -168,7 +168,7 @@ final class CallingLink: Link, @unchecked Sendable {
         }
     }
 
-    private func fail(_ slot: Slot, _ fault: Fault) {
+    private func fail(_ slot: Place, _ fault: Fault) {
         switch take(slot) {
         case .nobody: break
         case .call(let continuation): continuation.resume(.failure(fault))

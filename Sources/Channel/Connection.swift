@@ -144,7 +144,7 @@ package actor Connection: Caller {
     /// SAFETY: `@unchecked Sendable` because `opened` is touched on the loop's thread only.
     private final class Ticket: @unchecked Sendable {
         let link: CallingLink
-        var opened: (slot: Slot, transaction: UInt64)?
+        var opened: (slot: Place, transaction: UInt64)?
 
         init(_ link: CallingLink) {
             self.link = link

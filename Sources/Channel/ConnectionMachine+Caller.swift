@@ -10,7 +10,7 @@ extension ConnectionMachine {
     ///   descriptors or a deadline past its bound.
     package mutating func begin(
         _ method: MethodDescriptor, descriptors: Int, deadline: Duration?, now: Instant
-    ) throws(Fault) -> (slot: Slot, header: FrameHeader) {
+    ) throws(Fault) -> (slot: Place, header: FrameHeader) {
         guard phase == .open else { throw Fault(.unavailable) }
         guard revision(of: method.interface) != nil else {
             throw Fault(.unsupported, subject: "interface \(method.interface)")
@@ -54,7 +54,7 @@ extension ConnectionMachine {
     /// Asks the listener to stop; nil when that was done before or the transaction is over. The
     /// answer is waited for a little longer.
     package mutating func cancel(
-        _ slot: Slot, transaction: UInt64, now: Instant
+        _ slot: Place, transaction: UInt64, now: Instant
     ) -> FrameHeader? {
         guard phase == .open || phase == .stopping, table.holds(transaction, at: slot),
             !table[slot].isCancelled
@@ -69,7 +69,7 @@ extension ConnectionMachine {
 
     /// Allows more items; nil when the transaction is over. The body is a `Credit` of so many.
     package mutating func grant(
-        _ slot: Slot, transaction: UInt64, items: UInt32
+        _ slot: Place, transaction: UInt64, items: UInt32
     ) -> FrameHeader? {
         guard phase == .open || phase == .stopping, table.holds(transaction, at: slot) else {
             return nil

@@ -4,15 +4,15 @@ package import Wire
 /// The listener's half: requests in; replies, faults, items and ends out.
 extension ConnectionMachine {
     /// When a request's work must be over; nil for never.
-    package func deadline(_ slot: Slot) -> Instant? { table[slot].deadline }
+    package func deadline(_ slot: Place) -> Instant? { table[slot].deadline }
 
     /// The number of the transaction at a place, to tell a later one at the same place apart.
-    package func transaction(_ slot: Slot) -> UInt64 { table.number(slot) }
+    package func transaction(_ slot: Place) -> UInt64 { table.number(slot) }
 
     /// The header of the last frame of a transaction (reply, fault or end), whose place is then
     /// free; nil when it is over already (deadline, close).
     package mutating func finish(
-        _ slot: Slot, transaction: UInt64, _ kind: FrameKind, descriptors: Int = 0
+        _ slot: Place, transaction: UInt64, _ kind: FrameKind, descriptors: Int = 0
     ) -> FrameHeader? {
         guard phase != .closed, table.holds(transaction, at: slot) else { return nil }
         var header = header(kind, slot)
@@ -22,7 +22,7 @@ extension ConnectionMachine {
     }
 
     /// Takes one item's credit.
-    package mutating func item(_ slot: Slot, transaction: UInt64) -> ItemPermit {
+    package mutating func item(_ slot: Place, transaction: UInt64) -> ItemPermit {
         guard phase != .closed, table.holds(transaction, at: slot), !table[slot].isCancelled else {
             return .over
         }
@@ -101,7 +101,7 @@ extension ConnectionMachine {
     }
 
     /// The place a cancel or credit is about; nil when it is over.
-    private func target(_ header: FrameHeader) -> (slot: Slot?, wrong: FrameField?) {
+    private func target(_ header: FrameHeader) -> (slot: Place?, wrong: FrameField?) {
         guard header.transaction <= transactionHighest else { return (nil, .transaction) }
         guard let slot = table.slot(of: header.transaction) else { return (nil, nil) }
         guard header.interface == table[slot].method.interface else { return (nil, .interface) }

@@ -40,21 +40,21 @@ package struct ConnectionMachine: ~Copyable {
         /// The peer's hello: requests may go.
         case ready
         /// Listener: run this request, whose descriptors are as many as declared.
-        case request(Slot, MethodDescriptor)
+        case request(Place, MethodDescriptor)
         /// Listener: answer with this fault; no transaction was opened.
         case refused(FrameHeader, Fault)
         /// Listener: the caller asks to stop.
-        case cancelled(Slot)
+        case cancelled(Place)
         /// Listener: items may go again.
-        case credited(Slot)
+        case credited(Place)
         /// Caller: the reply; the place is free. `isWaited` is false when the caller gave up.
-        case reply(Slot, MethodDescriptor, isWaited: Bool)
+        case reply(Place, MethodDescriptor, isWaited: Bool)
         /// Caller: the fault in the body; the place is free.
-        case fault(Slot, isWaited: Bool)
+        case fault(Place, isWaited: Bool)
         /// Caller: an item.
-        case item(Slot, isWaited: Bool)
+        case item(Place, isWaited: Bool)
         /// Caller: no more items; the place is free.
-        case end(Slot, isWaited: Bool)
+        case end(Place, isWaited: Bool)
         /// Caller: the daemon is stopping; open requests may still be answered.
         case stopping
         /// Say this goodbye and close.
@@ -68,9 +68,9 @@ package struct ConnectionMachine: ~Copyable {
         case nothing
         /// Listener: stop the work and answer `DEADLINE_EXCEEDED` with this header; the place is
         /// free.
-        case expired(Slot, FrameHeader)
+        case expired(Place, FrameHeader)
         /// Caller: give up waiting; send the cancel if there is one. The answer is still owed.
-        case gaveUp(Slot, cancel: FrameHeader?, wasCancelled: Bool)
+        case gaveUp(Place, cancel: FrameHeader?, wasCancelled: Bool)
         /// Say this goodbye and close.
         case close(Farewell)
     }
@@ -201,7 +201,7 @@ package struct ConnectionMachine: ~Copyable {
         return .nothing
     }
 
-    private mutating func expire(_ slot: Slot) -> Passed {
+    private mutating func expire(_ slot: Place) -> Passed {
         let open = table[slot]
         let header = header(.fault, slot)
         switch side {
@@ -220,7 +220,7 @@ package struct ConnectionMachine: ~Copyable {
 
     // MARK: Shared
 
-    func header(_ kind: FrameKind, _ slot: Slot) -> FrameHeader {
+    func header(_ kind: FrameKind, _ slot: Place) -> FrameHeader {
         let method = table[slot].method
         return FrameHeader(
             kind, interface: method.interface, method: method.ordinal,

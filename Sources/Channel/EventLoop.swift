@@ -31,6 +31,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private var queue: [Entry] = []
     private var running: [Entry] = []
     private var isStopping = false
+    /// How often the loop went around: it stands still while nothing happens. For tests.
+    private let turns = Atomic<UInt64>(0)
     /// Where packets are received.
     var buffer = PacketBuffer()
 
@@ -189,8 +191,11 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         }
     }
 
+    package var turnCount: UInt64 { turns.load(ordering: .relaxed) }
+
     /// One look at the descriptors and the timers.
     private func wait() {
+        turns.wrappingAdd(1, ordering: .relaxed)
         var timeout: UInt64? = queue.isEmpty ? nil : 0
         if timeout == nil, let next = timers.next { timeout = now.nanoseconds(until: next) }
         do throws(Errno) {

@@ -121,12 +121,12 @@ final class ServedLink: Link, @unchecked Sendable {
 
     // MARK: Requests
 
-    private func request(_ slot: Slot) -> ServedRequest? {
+    private func request(_ slot: Place) -> ServedRequest? {
         slot < requests.count ? requests[slot] : nil
     }
 
     private func begin(
-        _ slot: Slot, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
+        _ slot: Place, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
     ) {
         let transaction = machine.transaction(slot)
         if let fault = refusal(method, descriptors) {

@@ -9,7 +9,7 @@ import Wire
 /// reads; waiting ends when the request does.
 actor ServedRequest: RawSink {
     nonisolated let link: ServedLink
-    nonisolated let slot: Slot
+    nonisolated let slot: Place
     nonisolated let transaction: UInt64
     nonisolated let method: MethodDescriptor
 
@@ -18,7 +18,7 @@ actor ServedRequest: RawSink {
     private var ending: Fault?
     private var waiting: [Suspended<Void>] = []
 
-    init(link: ServedLink, slot: Slot, transaction: UInt64, method: MethodDescriptor) {
+    init(link: ServedLink, slot: Place, transaction: UInt64, method: MethodDescriptor) {
         self.link = link
         self.slot = slot
         self.transaction = transaction

@@ -12,7 +12,7 @@ actor StreamItems: RawItems {
 
     /// Held so that the connection lives as long as somebody reads.
     private nonisolated let connection: Connection
-    private var place: (slot: Slot, transaction: UInt64) = (0, 0)
+    private var place: (slot: Place, transaction: UInt64) = (0, 0)
     private var items: [[UInt8]] = []
     private var head = 0
     private var taken: UInt32 = 0
@@ -24,7 +24,7 @@ actor StreamItems: RawItems {
         self.connection = connection
     }
 
-    func opened(_ place: (slot: Slot, transaction: UInt64)) {
+    func opened(_ place: (slot: Place, transaction: UInt64)) {
         self.place = place
     }
 

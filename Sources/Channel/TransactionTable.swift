@@ -2,7 +2,7 @@ import Interfaces
 import Wire
 
 /// The place of an open transaction in its connection's table; taken again after it ended.
-package typealias Slot = Int
+package typealias Place = Int
 
 /// The open transactions of one connection, by place.
 ///
@@ -25,13 +25,13 @@ struct TransactionTable: ~Copyable {
     /// 0 marks a free place: no transaction has that number.
     private var numbers: [UInt64] = []
     private var entries: [Open?] = []
-    private var free: [Slot] = []
+    private var free: [Place] = []
 
     var count: Int { numbers.count - free.count }
     /// Places that were ever used: all slots are below.
-    var slots: Range<Slot> { 0..<numbers.count }
+    var slots: Range<Place> { 0..<numbers.count }
 
-    mutating func add(_ number: UInt64, _ open: Open) -> Slot {
+    mutating func add(_ number: UInt64, _ open: Open) -> Place {
         precondition(count < WireLimits.transactionsMax, "the table was not asked first")
         if let slot = free.popLast() {
             numbers[slot] = number
@@ -43,19 +43,19 @@ struct TransactionTable: ~Copyable {
         return numbers.count - 1
     }
 
-    func slot(of number: UInt64) -> Slot? {
+    func slot(of number: UInt64) -> Place? {
         for slot in numbers.indices where numbers[slot] == number { return slot }
         return nil
     }
 
     /// The transaction's number; 0 for a free place.
-    func number(_ slot: Slot) -> UInt64 { numbers[slot] }
+    func number(_ slot: Place) -> UInt64 { numbers[slot] }
 
-    func holds(_ number: UInt64, at slot: Slot) -> Bool {
+    func holds(_ number: UInt64, at slot: Place) -> Bool {
         slot < numbers.count && numbers[slot] == number
     }
 
-    subscript(slot: Slot) -> Open {
+    subscript(slot: Place) -> Open {
         get {
             guard let open = entries[slot] else { preconditionFailure("a free place") }
             return open
@@ -63,7 +63,7 @@ struct TransactionTable: ~Copyable {
         set { entries[slot] = newValue }
     }
 
-    mutating func remove(_ slot: Slot) {
+    mutating func remove(_ slot: Place) {
         numbers[slot] = 0
         entries[slot] = nil
         free.append(slot)
