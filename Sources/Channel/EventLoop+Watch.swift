@@ -11,8 +11,9 @@ package struct WatchToken: Hashable, Sendable {
 /// Keeps true: an event of a watch that was ended in the same batch reaches nobody, also when the
 /// slot was taken again.
 struct WatchTable {
-    /// The tag of the loop's own eventfd; no slot has it.
+    /// The tags of the loop's own eventfd and timerfd; no slot has them.
     static let wakeTag = UInt64.max
+    static let alarmTag = UInt64.max - 1
 
     private struct Slot {
         var generation: UInt32 = 0

@@ -26,6 +26,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     // SAFETY (all below): touched only on the owner's thread, which every entry checks.
     let epoll: Epoll
     private let wake: EventFD
+    private let alarm: TimerFD
+    /// When the alarm rings; nil when it will not.
+    private var alarmAt: Instant?
     var watches = WatchTable()
     var timers = TimerHeap()
     private var queue: [Entry] = []
@@ -49,8 +52,10 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     package init() throws(Errno) {
         epoll = try Epoll()
         wake = try EventFD()
+        alarm = try TimerFD()
         owner = Atomic(currentThread())
         try epoll.add(wake.descriptor.raw, .readable, token: WatchTable.wakeTag)
+        try epoll.add(alarm.descriptor.raw, .readable, token: WatchTable.alarmTag)
     }
 
     // MARK: Running
@@ -196,12 +201,15 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// One look at the descriptors and the timers.
     private func wait() {
         turns.wrappingAdd(1, ordering: .relaxed)
-        var timeout: UInt64? = queue.isEmpty ? nil : 0
-        if timeout == nil, let next = timers.next { timeout = now.nanoseconds(until: next) }
+        armAlarm()
+        // Work that is queued must not wait for descriptors; else sleep until there is an event.
+        let timeout: UInt64? = queue.isEmpty ? nil : 0
         do throws(Errno) {
             _ = try epoll.wait(timeoutNanoseconds: timeout) { event in
                 if event.token == WatchTable.wakeTag {
                     takeInbox()
+                } else if event.token == WatchTable.alarmTag {
+                    alarmRang()
                 } else if let handler = watches.handler(event.token) {
                     handler(event.ready)
                 }
@@ -209,7 +217,28 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         } catch {
             preconditionFailure("the loop cannot wait: \(error)")
         }
-        guard timers.next != nil else { return }
+    }
+
+    /// Makes the alarm ring no later than the next timer. One that rings too early finds nothing
+    /// and is set again, which is cheaper than moving it with each timer that is not the last.
+    private func armAlarm() {
+        guard let next = timers.next else { return }
+        if let alarmAt, alarmAt <= next { return }
+        do throws(Errno) {
+            try alarm.set(at: next.nanoseconds)
+        } catch {
+            preconditionFailure("the loop's timer cannot be set: \(error)")
+        }
+        alarmAt = next
+    }
+
+    private func alarmRang() {
+        do throws(Errno) {
+            _ = try alarm.drain()
+        } catch {
+            preconditionFailure("the loop's timer cannot be read: \(error)")
+        }
+        alarmAt = nil
         let now = now
         while let handler = timers.takeDue(at: now) { handler() }
     }
