@@ -49,7 +49,11 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         var isWoken = false
     }
 
+    // LIMIT: freed bytes that the process keeps for the next bodies: a full credit of items.
+    private static let heapKeptBytes: Int32 = 1_048_576
+
     package init() throws(Errno) {
+        Heap.keepFreed(bytes: Self.heapKeptBytes)
         epoll = try Epoll()
         wake = try EventFD()
         alarm = try TimerFD()

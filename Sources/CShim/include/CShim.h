@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "CExecutor.h"
+#include "CHeap.h"
 #include "CRelay.h"
 #include "CSandbox.h"
 
