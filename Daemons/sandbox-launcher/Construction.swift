@@ -25,7 +25,6 @@ struct Construction {
         let null = try step("open /dev/null") { () throws(Errno) in
             try File.open("/dev/null", .readWrite)
         }
-        try setClocks(processes)
         let watch = try begin(parcel, directory)
         let namespace = try mapIdentities(processes)
         let root = try Root(
@@ -46,18 +45,6 @@ struct Construction {
             for number: Int32 in 0...2 { try Confinement.place(null, as: number) }
         }
         return watch
-    }
-
-    /// The clocks of the instance start with it: they do not tell how long the host has been up.
-    private func setClocks(_ processes: borrowing Descriptor) throws(LaunchFailure) {
-        let monotonic = Clock.monotonicNanoseconds() / 1_000_000_000
-        let boottime = Clock.boottimeNanoseconds() / 1_000_000_000
-        try step("time namespace") { () throws(Errno) in
-            try Namespaces.unshare(.time)
-            let file = try File.open(at: processes, "self/timens_offsets", .writeOnly)
-            try File.writeAll(
-                file, [UInt8]("monotonic -\(monotonic) 0\nboottime -\(boottime) 0\n".utf8))
-        }
     }
 
     private func begin(

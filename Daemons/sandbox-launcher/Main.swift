@@ -16,6 +16,8 @@ enum Main {
         let socket = Descriptor(adopting: socketNumber)
         do throws(LaunchFailure) {
             try step("dumpable") { () throws(Errno) in try Process.setDumpable(false) }
+            // Modes are what they say: nothing here is the launcher's own.
+            _ = Process.setUmask(0)
             // The witnesses are reaped by the kernel: the supervisor watches their pidfds.
             Confinement.ignoreChildren()
             var launcher = Launcher(

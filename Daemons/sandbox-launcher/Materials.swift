@@ -32,8 +32,6 @@ struct Materials: ~Copyable {
     }
 
     private static func makeDevices() throws(Errno) -> Descriptor {
-        let mask = Process.setUmask(0)
-        defer { _ = Process.setUmask(mask) }
         let context = try FileSystemContext("tmpfs")
         try context.set("mode", "0755")
         try context.set("size", "64k")

@@ -7,13 +7,14 @@ import Syscalls
 struct Payload {
     /// What a failure message is: the step's number and errno, each one byte.
     private enum Step: UInt8, CaseIterable {
-        case groups, wait, namespaces, identity, streams, descriptors, capabilities, privileges
+        case groups, wait, clocks, namespaces, identity, streams, descriptors, capabilities, privileges
         case filter, exec
 
         var name: String {
             switch self {
             case .groups: "enter cgroup"
             case .wait: "wait for root"
+            case .clocks: "time namespace"
             case .namespaces: "unshare cgroup"
             case .identity: "become root"
             case .streams: "output streams"
@@ -44,6 +45,7 @@ struct Payload {
             let told = try attempt(.wait) { () throws(Errno) in try File.read(go, max: 1) }
             // The witness gave up, and has said why.
             if told.isEmpty { Confinement.exit(1) }
+            try attempt(.clocks) { () throws(Errno) in try setClocks() }
             // Its root is the cgroup entered above.
             try attempt(.namespaces) { () throws(Errno) in try Namespaces.unshare(.cgroup) }
             try attempt(.identity) { () throws(Errno) in
@@ -88,6 +90,20 @@ struct Payload {
         guard step == .exec else { return LaunchFailure(step: step.name, code: errno.code) }
         let path = plan.entrypoint.joined(separator: "/")
         return LaunchFailure(step: "exec /\(path)", code: errno.code)
+    }
+
+    /// The clocks of the instance start with it: they do not tell how long the host has been up.
+    /// Here rather than in the witness, so that nobody needs the right to set the host's clock.
+    private func setClocks() throws(Errno) {
+        let monotonic = Clock.monotonicNanoseconds() / 1_000_000_000
+        let boottime = Clock.boottimeNanoseconds() / 1_000_000_000
+        try Namespaces.unshare(.time)
+        let file = try File.open("/proc/self/timens_offsets", .writeOnly)
+        try File.writeAll(
+            file, [UInt8]("monotonic -\(monotonic) 0\nboottime -\(boottime) 0\n".utf8))
+        // Unsharing moves only children there.
+        let future = try File.open("/proc/self/ns/time_for_children")
+        try Process.enter(namespace: future, kind: Int32(Namespaces.Kinds.time.rawValue))
     }
 
     /// One hierarchy after another (v1). On v2 it was born in its cgroup.

@@ -75,7 +75,8 @@ struct DiskImages: Sendable {
         var plan = SpawnPlan(
             path: maker,
             arguments: [
-                "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
+                "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384",
+                "-m", "0",
                 "-O", "none,extent,dir_index,filetype,flex_bg,sparse_super,large_file,huge_file,"
                     + "dir_nlink,extra_isize",
                 "-U", "00000000-0000-4000-8000-000000000001",
@@ -83,7 +84,7 @@ struct DiskImages: Sendable {
                     + "hash_seed=00000000-0000-4000-8000-000000000002",
                 temporary,
             ])
-        plan.environment = ["MKE2FS_CONFIG=/dev/null", "E2FSPROGS_FAKE_TIME=1"]
+        plan.environment = ["E2FSPROGS_FAKE_TIME=1"]
         plan.give(standardStream: 2, as: 2)
         let status: ExitStatus?
         do throws(SpawnFailure) {

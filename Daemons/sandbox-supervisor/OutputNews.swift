@@ -62,6 +62,10 @@ struct OutputNews: ~Copyable {
         lastNews[id] = nil
     }
 
+    mutating func tellAll() {
+        for id in [InstanceID](waiters.keys) { news(id) }
+    }
+
     private mutating func news(_ id: InstanceID) {
         lastNews[id] = nextKey
         for waiter in waiters.removeValue(forKey: id)?.values ?? [:].values { waiter.resume() }

@@ -20,6 +20,7 @@ extension SandboxService: SandboxSupervisorHandler {
             if state.phase == .ended { return state }
             await change(of: id)
             if Task.isCancelled { throw .cancelled }
+            if isStopping { throw Fault(.unavailable, subject: "sandbox-supervisor") }
         }
     }
 
@@ -42,6 +43,7 @@ extension SandboxService: SandboxSupervisorHandler {
             }
             await change(of: id)
             if Task.isCancelled { throw .cancelled }
+            if isStopping { throw Fault(.unavailable, subject: "sandbox-supervisor") }
         }
     }
 
@@ -88,6 +90,7 @@ extension SandboxService: SandboxSupervisorHandler {
             if isOver { return }
             await output(of: id, key)
             if Task.isCancelled { throw .cancelled }
+            if isStopping { throw Fault(.unavailable, subject: "sandbox-supervisor") }
         }
     }
 
@@ -141,6 +144,13 @@ extension SandboxService: SandboxSupervisorHandler {
         return ForgetInstanceReply()
     }
 
+    /// Ends the requests that wait for something; the instances go on.
+    func stop() {
+        isStopping = true
+        changes.tellAll()
+        outputs.tellAll()
+    }
+
     // MARK: Looking
 
     private func known(_ bytes: some Sequence<UInt8>) throws(Fault) -> InstanceID {
@@ -156,8 +166,11 @@ extension SandboxService: SandboxSupervisorHandler {
         guard var state = announced[id] else { throw Fault(.notFound, subject: "\(id)") }
         guard state.phase != .ended, let pid = machines[id]?.record.pid, pid != 0 else { return state }
         state.usage = workplace.cgroups.usage(id)
-        let disk = workplace.diskBytes(pid: pid)
-        if disk > 0 { living[id]?.diskBytes = disk }
+        // Before the entrypoint runs the witness's root is still the host's.
+        if state.phase == .starting || state.phase == .ready {
+            let disk = workplace.diskBytes(pid: pid)
+            if disk > 0 { living[id]?.diskBytes = disk }
+        }
         state.usage.diskBytes = living[id]?.diskBytes ?? 0
         return state
     }
@@ -166,7 +179,7 @@ extension SandboxService: SandboxSupervisorHandler {
         let key = changes.key()
         await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
-                if Task.isCancelled { return waiter.resume() }
+                if Task.isCancelled || isStopping { return waiter.resume() }
                 changes.wait(id, key, waiter)
             }
         } onCancel: {
@@ -181,7 +194,7 @@ extension SandboxService: SandboxSupervisorHandler {
     private func output(of id: InstanceID, _ key: UInt64) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
-                if Task.isCancelled { return waiter.resume() }
+                if Task.isCancelled || isStopping { return waiter.resume() }
                 outputs.wait(id, key, waiter)
             }
         } onCancel: {

@@ -43,6 +43,7 @@ package actor SandboxService {
     var announced: [InstanceID: InstanceState] = [:]
     var changes = Changes()
     var outputs: OutputNews
+    var isStopping = false
 
     private var unsaved: Set<InstanceID> = []
     private var forgotten: Set<InstanceID> = []
@@ -148,7 +149,6 @@ package actor SandboxService {
         cancel(&left.graceTimer)
         cancel(&left.killTimer)
         unwatch(&left)
-        outputs.wake(id)
         removeGroups(id, tries: 0)
     }
 
@@ -244,6 +244,8 @@ package actor SandboxService {
         let before = announced[record.id]?.phase
         announced[record.id] = record.state
         changes.tell(record.id)
+        // Who follows its output asks what was announced: not before that.
+        if record.hasEnded { outputs.wake(record.id) }
         if before != record.state.phase {
             logger.info(
                 "instance", metadata: [
@@ -272,6 +274,10 @@ struct Changes {
 
     mutating func cancel(_ id: InstanceID, _ key: UInt64) {
         waiters[id]?.removeValue(forKey: key)?.resume()
+    }
+
+    mutating func tellAll() {
+        for id in [InstanceID](waiters.keys) { tell(id) }
     }
 
     mutating func tell(_ id: InstanceID) {

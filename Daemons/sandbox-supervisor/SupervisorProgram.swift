@@ -25,7 +25,6 @@ package enum SupervisorProgram: DaemonProgram {
         .overrideAccess,  // read what a witness wrote
         .trace,  // find the namespaces and the root of a witness
         .makeDevice,  // the five devices of /dev
-        .resource,  // open files of an instance above our own limit
     ]
 
     package static func start(
@@ -47,7 +46,8 @@ package enum SupervisorProgram: DaemonProgram {
         let service = try makeService(context, workplace) { time.realtimeNanoseconds() / 1_000_000 }
         try await service.restore()
         return RunningDaemon(
-            dispatchers: [SandboxSupervisorDispatcher(service)], facts: { await service.facts })
+            dispatchers: [SandboxSupervisorDispatcher(service)], facts: { await service.facts },
+            stop: { await service.stop() })
     }
 
     private static func makeService(
