@@ -1,0 +1,169 @@
+/// The tree of a box: names, kinds, attributes and the digests of contents, never the contents.
+///
+/// Keeps true, once made by `sorted`: the entries of every directory are sorted by the bytes of
+/// their names and no name is there twice, so that equal trees are equal values.
+package struct FileTree: Equatable, Sendable {
+    /// Of the root directory itself.
+    package var attributes: FileAttributes
+    package var entries: [TreeEntry]
+
+    package init(attributes: FileAttributes = .directory, entries: [TreeEntry] = []) {
+        self.attributes = attributes
+        self.entries = entries
+    }
+
+    /// Entries, the root not counted.
+    package var count: Int { Self.count(entries) }
+
+    /// Bytes of file contents, each file counted where it stands.
+    package var contentBytes: UInt64 { Self.contentBytes(entries) }
+
+    /// The entry at a path of names from the root; links are not followed.
+    package func entry(at path: some Sequence<String>) -> TreeEntry? {
+        var level = entries
+        var found: TreeEntry?
+        for name in path {
+            guard let entry = Self.find(name, in: level) else { return nil }
+            found = entry
+            if case .directory(let below) = entry.content { level = below } else { level = [] }
+        }
+        return found
+    }
+
+    /// Calls `body` for every file's content, in the order of the tree.
+    package func forEachFile<E: Error>(
+        _ body: (ContentDigest, UInt64) throws(E) -> Void
+    ) throws(E) {
+        try Self.forEachFile(entries, body)
+    }
+
+    private static func forEachFile<E: Error>(
+        _ entries: [TreeEntry], _ body: (ContentDigest, UInt64) throws(E) -> Void
+    ) throws(E) {
+        for entry in entries {
+            switch entry.content {
+            case .file(let digest, let bytes): try body(digest, bytes)
+            case .link: continue
+            case .directory(let below): try forEachFile(below, body)
+            }
+        }
+    }
+
+    private static func find(_ name: String, in entries: [TreeEntry]) -> TreeEntry? {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].name == name { return entries[middle] }
+            if entries[middle].name.utf8.lexicographicallyPrecedes(name.utf8) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return nil
+    }
+
+    private static func count(_ entries: [TreeEntry]) -> Int {
+        entries.reduce(entries.count) { sum, entry in
+            guard case .directory(let below) = entry.content else { return sum }
+            return sum + count(below)
+        }
+    }
+
+    private static func contentBytes(_ entries: [TreeEntry]) -> UInt64 {
+        entries.reduce(0) { sum, entry in
+            switch entry.content {
+            case .file(_, let bytes): sum + bytes
+            case .link: sum
+            case .directory(let below): sum + contentBytes(below)
+            }
+        }
+    }
+}
+
+/// One name in a directory.
+package struct TreeEntry: Equatable, Sendable {
+    package var name: String
+    package var attributes: FileAttributes
+    package var content: Content
+
+    package enum Content: Equatable, Sendable {
+        case file(ContentDigest, bytes: UInt64)
+        /// The absolute path it resolves to, from the root of the box: what the canonical form
+        /// holds as `src` (celaut-wire-facts, "Filesystem tree").
+        case link(target: String)
+        /// Sorted by the bytes of the names.
+        indirect case directory([TreeEntry])
+    }
+
+    package init(name: String, attributes: FileAttributes, content: Content) {
+        self.name = name
+        self.attributes = attributes
+        self.content = content
+    }
+}
+
+/// What a name has beside its content.
+package struct FileAttributes: Equatable, Sendable {
+    /// The full `st_mode`, with the bits of the type.
+    package var mode: UInt32
+    package var uid: UInt32
+    package var gid: UInt32
+    /// Nanoseconds since 1970.
+    package var modifiedNanoseconds: UInt64
+
+    package init(mode: UInt32, uid: UInt32 = 0, gid: UInt32 = 0, modifiedNanoseconds: UInt64 = 0) {
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+        self.modifiedNanoseconds = modifiedNanoseconds
+    }
+
+    package static let typeRegular: UInt32 = 0o100000
+    package static let typeDirectory: UInt32 = 0o040000
+    package static let typeLink: UInt32 = 0o120000
+
+    /// A directory that no archive named.
+    package static let directory = FileAttributes(mode: typeDirectory | 0o755)
+
+    package var permissions: UInt32 { mode & 0o7777 }
+}
+
+/// The SHA-256 of a file's content: its name in the object store.
+package struct ContentDigest: Hashable, Sendable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// - Parameter bytes: 32 bytes; nil for any other number.
+    package init?(_ bytes: some Collection<UInt8>) {
+        guard bytes.count == 32 else { return nil }
+        var words: [UInt64] = [0, 0, 0, 0]
+        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        self.words = (words[0], words[1], words[2], words[3])
+    }
+
+    package var bytes: [UInt8] {
+        [words.0, words.1, words.2, words.3].flatMap { word in
+            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) }
+        }
+    }
+
+    /// Lower-case hexadecimal.
+    package var hex: String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(
+            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// Its place in the object store, relative: "ab/cdef…".
+    package var objectPath: String {
+        let hex = hex
+        return "\(hex.prefix(2))/\(hex.dropFirst(2))"
+    }
+
+    package static func == (left: ContentDigest, right: ContentDigest) -> Bool {
+        left.words == right.words
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}

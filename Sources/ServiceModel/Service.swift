@@ -1,0 +1,44 @@
+/// A service specification: a BOX, an API and a NET, without the contents of its filesystem.
+///
+/// Keeps true: encoding a decoded value gives bytes that decode to an equal value. It does not give
+/// the bytes that were received: an id is always computed over those (see `CanonicalForm`).
+/// Field numbers: `Protocols/models/celaut.proto`.
+package struct Service: ProtoMessage {
+    /// A description for people.
+    package var prose: String = ""
+    package var container = Container()
+    package var api = Api()
+    package var networks: [Network] = []
+    /// What it may ask its node to run beside it.
+    package var possibleEnvironmentWorkload: [WorkloadScenario] = []
+
+    package init() {}
+
+    package mutating func take(_ field: inout ProtoField) throws(ProtoError) {
+        switch field.number {
+        case 1: prose = try field.text()
+        case 2: try field.merge(into: &container)
+        case 3: try field.merge(into: &api)
+        case 4: networks.append(try field.message())
+        case 5: possibleEnvironmentWorkload.append(try field.message())
+        default: break
+        }
+    }
+
+    package func write(to writer: inout ProtoWriter) {
+        writer.text(1, prose)
+        writer.spoken(Self.containerField, container)
+        writeAfterContainer(to: &writer)
+    }
+
+    static let containerField: UInt64 = 2
+
+    func writeAfterContainer(to writer: inout ProtoWriter) {
+        writer.spoken(3, api)
+        writer.messages(4, networks)
+        writer.messages(5, possibleEnvironmentWorkload)
+    }
+
+    /// The architecture's first tag: "linux/amd64".
+    package var architecture: String { container.architecture.tags.first ?? "" }
+}

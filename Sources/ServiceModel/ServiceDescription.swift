@@ -1,0 +1,282 @@
+/// What a developer writes about a service: `service.json` (celaut-wire-facts, "Project files").
+///
+/// Keeps true: every key is understood or refused by its path ("resources.at_init.mem_limit"); a
+/// description that is accepted is honoured whole. Refuses as not offered: shared and read-only
+/// file systems and workloads that a service may ask for.
+package struct ServiceDescription: Equatable, Sendable {
+    package var service: Service
+    /// The names to list the box under, not part of the service.
+    package var tags: [String]
+
+    // LIMIT: people write a few kilobytes; formal descriptions of protocols are larger.
+    package static let bytesMax = 1 << 20
+
+    // LIMIT: of each list in a description: slots, networks, protocols, variables. A slot is a
+    // listener of the node.
+    package static let listMax = 256
+
+    // LIMIT: bytes of a tag, as in ImportBoxRequest.
+    package static let tagBytesMax = 128
+}
+
+/// Why a description is refused.
+package struct DescriptionError: Error, Equatable, Sendable {
+    package enum Condition: Equatable, Sendable {
+        case unknownKey, missingKey, wrongType, malformed, tooDeep, duplicateKey, badName
+        case outOfRange, belowMinimum, tooLarge
+        /// Understood, and not offered here.
+        case unsupported
+    }
+
+    package var condition: Condition
+    /// The path of the key at fault: "api[0].port".
+    package var key: String
+    /// The nearest bound that was passed; 0 when there is none.
+    package var limit: UInt64
+    /// What was found where `limit` applies; 0 for a value below zero.
+    package var actual: UInt64
+    /// What would have been accepted, where that is a short list.
+    package var accepted: [String]
+
+    package init(
+        _ condition: Condition, key: String, limit: UInt64 = 0, actual: UInt64 = 0,
+        accepted: [String] = []
+    ) {
+        self.condition = condition
+        self.key = key
+        self.limit = limit
+        self.actual = actual
+        self.accepted = accepted
+    }
+}
+
+extension ServiceDescription {
+    package static func read(_ bytes: [UInt8]) throws(DescriptionError) -> ServiceDescription {
+        guard bytes.count <= bytesMax else {
+            throw DescriptionError(
+                .tooLarge, key: "service.json", limit: UInt64(bytesMax),
+                actual: UInt64(bytes.count))
+        }
+        let document: JSONValue
+        do throws(JSONError) {
+            document = try JSONReader.read(bytes)
+        } catch {
+            switch error {
+            case .malformed(let offset):
+                throw DescriptionError(
+                    .malformed, key: "service.json at byte \(offset)")
+            case .tooDeep(let limit):
+                throw DescriptionError(
+                    .tooDeep, key: "service.json", limit: UInt64(limit))
+            case .duplicateKey(let key): throw DescriptionError(.duplicateKey, key: key)
+            }
+        }
+        var object = try DescriptionObject(document, path: "")
+        let description = try ServiceDescription(&object)
+        try object.finish()
+        return description
+    }
+
+    private init(_ object: inout DescriptionObject) throws(DescriptionError) {
+        service = Service()
+        tags = try object.tags("tag")
+        service.prose = try object.text("prose") ?? ""
+        service.container.architecture = Architecture(tags: [try object.architecture()])
+        service.container.initial = try object.entryPoint()
+        service.container.resources = try object.resources()
+        service.container.configDeclaration = try object.configDeclaration()
+        service.container.environmentVariables = try object.variables("envs")
+        service.api.slots = try object.slots()
+        service.networks = try object.networks()
+        try object.refuseWhatIsNotOffered()
+    }
+}
+
+extension DescriptionObject {
+    fileprivate mutating func tags(_ key: String) throws(DescriptionError) -> [String] {
+        let tags: [String]
+        switch take(key) {
+        case nil: return []
+        case .string(let tag): tags = [tag]
+        case let value?: tags = try texts(value, path(key))
+        }
+        for tag in tags {
+            guard !tag.isEmpty, !tag.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+                throw DescriptionError(.badName, key: path(key))
+            }
+            guard tag.utf8.count <= ServiceDescription.tagBytesMax else {
+                throw DescriptionError(
+                    .tooLarge, key: path(key), limit: UInt64(ServiceDescription.tagBytesMax),
+                    actual: UInt64(tag.utf8.count))
+            }
+        }
+        return tags
+    }
+
+    /// The usual names of what is known, each as the one that is written.
+    private static let architectures = [
+        "linux/amd64": "linux/amd64", "linux/x86_64": "linux/amd64", "amd64": "linux/amd64",
+        "x86_64": "linux/amd64", "linux/arm64": "linux/arm64", "linux/aarch64": "linux/arm64",
+        "arm64": "linux/arm64", "aarch64": "linux/arm64",
+    ]
+
+    fileprivate mutating func architecture() throws(DescriptionError) -> String {
+        guard let name = try text("architecture") else {
+            throw DescriptionError(.missingKey, key: path("architecture"))
+        }
+        guard let known = Self.architectures[name] else {
+            throw DescriptionError(
+                .unsupported, key: "\(path("architecture")) \(name)",
+                accepted: ["linux/amd64", "linux/arm64"])
+        }
+        return known
+    }
+
+    fileprivate mutating func entryPoint() throws(DescriptionError) -> EntryPoint {
+        var segments: [String]
+        var where_ = path("init.entry_path")
+        var xattrs: [String: [UInt8]] = [:]
+        if var initial = try object("init") {
+            guard let value = initial.take("entry_path") else {
+                throw DescriptionError(.missingKey, key: initial.path("entry_path"))
+            }
+            segments = try initial.segments(value, initial.path("entry_path"))
+            xattrs = try initial.attributes("xattrs")
+            try initial.finish()
+        } else if let value = take("entrypoint") {
+            where_ = path("entrypoint")
+            segments = try self.segments(value, where_)
+        } else {
+            throw DescriptionError(.missingKey, key: where_)
+        }
+        guard !segments.isEmpty else { throw DescriptionError(.missingKey, key: where_) }
+        return EntryPoint(entryPath: segments, xattrs: xattrs)
+    }
+
+    fileprivate mutating func configDeclaration() throws(DescriptionError) -> ConfigDeclaration {
+        var segments = ["__config__"]
+        if var declaration = try object("config_declaration") {
+            if let value = declaration.take("path") {
+                segments = try declaration.segments(value, declaration.path("path"))
+                guard !segments.isEmpty else {
+                    throw DescriptionError(.badName, key: declaration.path("path"))
+                }
+            }
+            try declaration.finish()
+        }
+        return ConfigDeclaration(path: segments, format: DataFormat())
+    }
+
+    fileprivate mutating func resources() throws(DescriptionError) -> Resources {
+        var initial = Sysresources.standard
+        var most: Sysresources?
+        if var resources = try object("resources") {
+            if var given = try resources.object("at_init") {
+                initial = try given.sysresources()
+                try given.finish()
+            }
+            if var given = try resources.object("at_most") {
+                most = try given.sysresources()
+                try given.finish()
+            }
+            try resources.finish()
+        }
+        // at_most is the larger of both, whatever is written (celaut-wire-facts).
+        return Resources(atInit: initial, atMost: most.map(initial.maximum) ?? initial)
+    }
+
+    private mutating func sysresources() throws(DescriptionError) -> Sysresources {
+        var values = Sysresources.standard
+        if let bytes = try natural("mem_limit") {
+            try atLeast(Sysresources.memoryBytesMin, bytes, "mem_limit")
+            values.memLimit = bytes
+        }
+        if let bytes = try natural("disk_space") {
+            try atLeast(Sysresources.diskBytesMin, bytes, "disk_space")
+            values.diskSpace = bytes
+        }
+        if let period = try natural("cpu_period") {
+            try within(1_000...1_000_000, period, "cpu_period", orZero: true)
+            values.cpuPeriod = period
+        }
+        if let quota = try natural("cpu_quota") {
+            // Less than a millisecond per period is not scheduled.
+            try within(1_000...1_000_000_000, quota, "cpu_quota", orZero: true)
+            values.cpuQuota = quota
+        }
+        if let weight = try natural("blkio_weight") {
+            try within(10...1_000, weight, "blkio_weight", orZero: true)
+            values.blkioWeight = weight
+        }
+        return values
+    }
+
+    fileprivate mutating func slots() throws(DescriptionError) -> [Slot] {
+        var slots: [Slot] = []
+        for (value, path) in try list("api") {
+            var object = try DescriptionObject(value, path: path)
+            guard let port = try object.integer("port") else {
+                throw DescriptionError(.missingKey, key: object.path("port"))
+            }
+            guard (1...65_535).contains(port) else {
+                throw DescriptionError(
+                    .outOfRange, key: object.path("port"), limit: port < 1 ? 1 : 65_535,
+                    actual: UInt64(clamping: port))
+            }
+            let transport = try object.text("transport") ?? "tcp"
+            guard ["tcp", "udp"].contains(transport.lowercased()) else {
+                throw DescriptionError(
+                    .unsupported, key: "\(object.path("transport")) \(transport)",
+                    accepted: ["tcp", "udp"])
+            }
+            let stack = try object.names("protocol").map { ProtocolDefinition(tags: [$0]) }
+            let prices = try object.prices("mu_per_call")
+            try object.finish()
+            if slots.contains(where: { $0.port == UInt32(port) && $0.transportName == transport.lowercased() }) {
+                throw DescriptionError(.duplicateKey, key: object.path("port"))
+            }
+            slots.append(
+                Slot(
+                    port: UInt32(port), transport: ProtocolDefinition(tags: [transport.lowercased()]),
+                    protocolStack: stack, muPerCall: prices))
+        }
+        return slots
+    }
+
+    fileprivate mutating func networks() throws(DescriptionError) -> [Network] {
+        var networks: [Network] = []
+        for (value, path) in try list("network") {
+            var object = try DescriptionObject(value, path: path)
+            var network = Network()
+            network.definition.tags = try object.names("tags")
+            network.definition.prose = try object.text("prose") ?? ""
+            network.definition.formal = Array((try object.text("formal") ?? "").utf8)
+            network.protocolStack = try object.names("protocol_stack").map {
+                ProtocolDefinition(tags: [$0])
+            }
+            try object.finish()
+            guard !network.definition.tags.isEmpty else {
+                throw DescriptionError(.missingKey, key: object.path("tags"))
+            }
+            networks.append(network)
+        }
+        return networks
+    }
+
+    fileprivate mutating func refuseWhatIsNotOffered() throws(DescriptionError) {
+        switch take("read_only_filesystem") {
+        case nil, .null, .bool(false): break
+        case .bool(true):
+            throw DescriptionError(.unsupported, key: path("read_only_filesystem"))
+        default: throw DescriptionError(.wrongType, key: path("read_only_filesystem"))
+        }
+        for key in ["shared_filesystems", "possible_environment_workload"] {
+            switch take(key) {
+            case nil, .null: break
+            case .array(let elements) where elements.isEmpty: break
+            case .object(let members) where members.isEmpty: break
+            default: throw DescriptionError(.unsupported, key: path(key))
+            }
+        }
+    }
+}
