@@ -1,3 +1,5 @@
+// The caller's half of each benchmark: what is timed, and nothing else.
+
 import Channel
 import Interfaces
 import Syscalls

@@ -1,3 +1,5 @@
+// The loop: which thread runs what, in which order, and that it sleeps when nothing happens.
+
 import Channel
 import Synchronization
 import Syscalls

@@ -1,3 +1,5 @@
+// The listener's half of the connection machine, by hand-made frames and instants.
+
 import Channel
 import Interfaces
 import SwiftProtobuf

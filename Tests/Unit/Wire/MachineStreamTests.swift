@@ -1,3 +1,5 @@
+// Credits on both sides of a stream.
+
 import Channel
 import Interfaces
 import Testing

@@ -1,3 +1,5 @@
+// A real server and a real caller over a socket, through the generated client and handler.
+
 import Channel
 import Interfaces
 import Syscalls

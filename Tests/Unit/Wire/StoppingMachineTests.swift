@@ -1,3 +1,5 @@
+// How a listener that stops treats what is open and what is new.
+
 import Channel
 import Interfaces
 import Testing
