@@ -133,8 +133,8 @@ extension GatewayService {
         do throws(Fault) {
             _ = try await sandbox.forgetInstance(request)
         } catch {
-            // The next listing finds it again.
             logger.debug("the supervisor does not forget \(id): \(error)")
+            tell(.forgetFailed(id))
         }
     }
 

@@ -132,6 +132,8 @@ package actor GatewayService {
 
     /// What happened goes to the machine, and what it decides is queued.
     func tell(_ event: RegistryEvent) {
+        // What ends because this process does is no event: the next one asks again.
+        guard !isStopping else { return }
         _ = submit(machine.handle(event, now: moment))
     }
 

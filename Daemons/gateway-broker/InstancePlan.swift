@@ -20,11 +20,11 @@ package struct InstancePlan: Sendable {
     /// The names of this host's architecture in specifications, the usual one first.
     package static var hostArchitectures: [String] {
         #if arch(x86_64)
-        ["linux/amd64", "amd64", "linux/x86_64", "x86_64"]
+            ["linux/amd64", "amd64", "linux/x86_64", "x86_64"]
         #elseif arch(arm64)
-        ["linux/arm64", "arm64", "linux/aarch64", "aarch64"]
+            ["linux/arm64", "arm64", "linux/aarch64", "aarch64"]
         #else
-        []
+            []
         #endif
     }
 

@@ -5,7 +5,14 @@ extension RegistryMachine {
     mutating func launched(
         _ id: InstanceID, _ launch: Launch, _ now: Moment, _ step: inout Step
     ) {
-        guard case .launching = activities[id], var record = records[id] else { return }
+        guard case .launching = activities[id], var record = records[id] else {
+            // Over meanwhile: nothing of it may stay.
+            if activities[id] == nil {
+                step.actions.append(.stop(id, grace: 0))
+                step.actions.append(.release(id))
+            }
+            return
+        }
         errands[.launch(id)] = nil
         record.serviceID = launch.serviceID
         record.slots = launch.slots
@@ -50,7 +57,7 @@ extension RegistryMachine {
         }
         // A launch whose answer is still out; its answer brings the slots.
         if case .launching = activity { return }
-        if activity == .waiting { return }
+        if case .waiting = activity { return }
         record.state = state
         records[id] = record
         if state.phase == .ready, activity == .following {
@@ -120,8 +127,8 @@ extension RegistryMachine {
         if let agreed = record.stopGrace, grace >= agreed { return }
         record.stopGrace = grace
         records[id] = record
-        if activity == .waiting {
-            failed(id, GatewayFault.stoppedEarly(), now, &step)
+        if case .waiting = activity {
+            giveUpWaiting(id, grace: grace, now, &step)
             return
         }
         step.writes.append(.put(record))
@@ -129,12 +136,22 @@ extension RegistryMachine {
         if case .launching = activity {
             // Told to the supervisor as soon as it has answered; a launch that only waits to be
             // repeated is given up here.
-            if errands[.launch(id)] != nil {
+            if errands[.launch(id)]?.dueAt != nil {
                 launchFailed(id, GatewayFault.stoppedEarly(), now, &step)
             }
             return
         }
         step.actions.append(.stop(id, grace: grace))
+    }
+
+    /// It is not started for the sake of being stopped.
+    mutating func giveUpWaiting(
+        _ id: InstanceID, grace: UInt32, _ now: Moment, _ step: inout Step
+    ) {
+        if activities[id] == .waiting(isNew: false) {
+            step.actions.append(.stop(id, grace: grace))
+        }
+        failed(id, GatewayFault.stoppedEarly(), now, &step)
     }
 
     mutating func stopFailed(
@@ -189,7 +206,7 @@ extension RegistryMachine {
         _ id: InstanceID, state: InstanceState, fault: Fault?, _ now: Moment, _ step: inout Step
     ) {
         guard var record = records[id] else { return }
-        let mayHoldBox = activities[id] != .waiting
+        let mayHoldBox = activities[id] != .waiting(isNew: true)
         record.stage = .ended
         record.state = state
         record.state.phase = .ended
@@ -203,7 +220,9 @@ extension RegistryMachine {
         activities[id] = nil
         waiting.removeAll { $0 == id }
         if names[record.name] == id { names[record.name] = nil }
-        for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id)] { errands[errand] = nil }
+        for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id)] {
+            errands[errand] = nil
+        }
         endedInOrder.append(id)
         step.writes.append(.put(record))
         step.actions.append(.close(id))
@@ -218,8 +237,8 @@ extension RegistryMachine {
         admitWaiting(now, &step)
     }
 
-    /// Whoever hears of an end finds nothing of the instance left, its hold on the box included; only
-    /// a box-builder that is not there is not waited for.
+    /// Whoever hears of an end finds nothing of the instance left, its hold on the box included;
+    /// only a box-builder that is not there is not waited for.
     mutating func announceEnd(_ id: InstanceID, _ step: inout Step) {
         guard unannounced.remove(id) != nil, let record = records[id] else { return }
         announce(record, outcome(of: record), &step)

@@ -12,7 +12,7 @@ package struct RegistryMachine: Sendable {
     private let tokenDigest: @Sendable (InstanceID) -> TokenDigest
 
     package internal(set) var records: [InstanceID: InstanceRecord] = [:]
-    var activities: [InstanceID: Activity] = [:]
+    package internal(set) var activities: [InstanceID: Activity] = [:]
     var keys: [OwnedKey: InstanceID] = [:]
     /// Of live instances only: a name is free again when its instance ended.
     var names: [String: InstanceID] = [:]
@@ -32,8 +32,10 @@ package struct RegistryMachine: Sendable {
     }
 
     /// What is going on with a live instance; found again after a restart, never stored.
-    enum Activity: Equatable {
-        case waiting
+    package enum Activity: Sendable, Equatable {
+        /// For its turn. Only what is new is known to nobody else: after a restart, the peers may have
+        /// it already.
+        case waiting(isNew: Bool)
         case launching(giveUpAt: UInt64)
         /// The supervisor has it; its states are followed.
         case following
@@ -70,6 +72,9 @@ package struct RegistryMachine: Sendable {
             stopAsked(id, grace: grace, now, &step)
         case .stopFailed(let id, let fault):
             stopFailed(id, fault, now, &step)
+        case .forgetFailed:
+            // The next listing finds it again, as it finds what nobody knows.
+            postpone(.listInstances, now)
         case .released(let id):
             errands[.release(id)] = nil
             announceEnd(id, &step)
@@ -117,7 +122,7 @@ package struct RegistryMachine: Sendable {
         guard names[name] == nil else { throw GatewayFault.nameTaken(name) }
         let record = InstanceRecord(order: order, name: name, acceptedAt: now.wallMilliseconds)
         index(record)
-        activities[order.id] = .waiting
+        activities[order.id] = .waiting(isNew: true)
         waiting.append(order.id)
         var step = Step()
         step.accepting = order.id
@@ -131,7 +136,8 @@ package struct RegistryMachine: Sendable {
     private func madeName(_ order: StartOrder) -> String {
         let allowed = order.reference.utf8.filter(NameRule.allows).prefix(48)
         var stem = String(decoding: allowed, as: UTF8.self)
-        if stem.utf8.count == 64 || Hexadecimal.isText(stem) { stem = String(stem.prefix(8)) }
+        if stem.isEmpty { stem = "service" }
+        if Hexadecimal.isText(stem) { stem = String(stem.prefix(8)) }
         let short = "\(stem)-\(order.id.description.prefix(6))"
         return names[short] == nil ? short : "\(stem.prefix(24))-\(order.id)"
     }
@@ -161,13 +167,10 @@ package struct RegistryMachine: Sendable {
             index(record)
             switch record.stage {
             case .accepted:
-                activities[record.id] = .waiting
+                activities[record.id] = .waiting(isNew: false)
                 waiting.append(record.id)
                 if let grace = record.stopGrace {
-                    // The supervisor may have it; it is not started for the sake of being stopped.
-                    step.actions.append(.stop(record.id, grace: grace))
-                    activities[record.id] = .following
-                    failed(record.id, GatewayFault.stoppedEarly(), now, &step)
+                    giveUpWaiting(record.id, grace: grace, now, &step)
                     continue
                 }
             case .ready:

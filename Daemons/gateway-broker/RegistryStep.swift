@@ -28,6 +28,8 @@ package enum RegistryEvent: Sendable, Equatable {
     case listenFailed(InstanceID, Fault)
     case stopAsked(InstanceID, grace: UInt32)
     case stopFailed(InstanceID, Fault)
+    /// The supervisor was away: what it should forget it still has.
+    case forgetFailed(InstanceID)
     case released(InstanceID)
     case releaseFailed(InstanceID)
     case supervisorListed([InstanceState])

@@ -111,7 +111,8 @@ package struct SQLiteRegistry: RegistryStorage {
 
     private static func record(_ row: Row) throws -> InstanceRecord {
         let idBytes: Data = row["id"]
-        guard let id = InstanceID(idBytes), let stage = InstanceRecord.Stage(rawValue: row["stage"]),
+        guard let id = InstanceID(idBytes),
+            let stage = InstanceRecord.Stage(rawValue: row["stage"]),
             let slots = SlotText.slots(row["slots"])
         else { throw StorageFailure.broken("instance \(Hexadecimal.text(idBytes))") }
         var record = InstanceRecord(

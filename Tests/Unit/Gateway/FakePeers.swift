@@ -1,3 +1,5 @@
+// Peers that do what a test says.
+
 import Channel
 import Interfaces
 import ServiceModel

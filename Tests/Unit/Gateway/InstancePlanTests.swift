@@ -1,3 +1,5 @@
+// From a specification and a request to what the supervisor is asked, and to the file inside.
+
 import Interfaces
 import ServiceModel
 import Testing
@@ -72,7 +74,8 @@ import gateway_broker
     @Test("orders variables as they are declared and adds none")
     func environment() throws {
         let wishes = LaunchWishes(environment: [Self.variable("B", "2"), Self.variable("A", "1")])
-        #expect(try Self.plan(Self.service(), wishes).request.environment.map(\.name) == ["A", "B"])
+        #expect(
+            try Self.plan(Self.service(), wishes).request.environment.map(\.name) == ["A", "B"])
     }
 
     @Test("refuses a variable that is not declared, names it and those that are")
@@ -117,7 +120,8 @@ import gateway_broker
         let limits = try Self.plan(service).request.limits
         #expect(limits.memoryBytes == 10_000_000)
         #expect(limits.diskBytes == 2_000_000_000)
-        #expect(throws: GatewayFault.outOfRange("memory_bytes", limit: 10_000_000, actual: 1 << 30)) {
+        #expect(throws: GatewayFault.outOfRange("memory_bytes", limit: 10_000_000, actual: 1 << 30))
+        {
             try Self.plan(service, LaunchWishes(memoryBytes: 1 << 30))
         }
     }

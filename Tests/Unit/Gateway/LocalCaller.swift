@@ -1,3 +1,5 @@
+// Calls without a wire, for tests of a service with its peers in one process.
+
 import Interfaces
 import Synchronization
 import Syscalls

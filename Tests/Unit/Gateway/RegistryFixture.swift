@@ -1,3 +1,5 @@
+// What every test of the registry begins with.
+
 import Interfaces
 import Testing
 import gateway_broker
@@ -14,7 +16,7 @@ struct RegistryFixture {
     }
 
     static func id(_ number: UInt8) -> InstanceID {
-        InstanceID([UInt8](repeating: number, count: 16))!
+        InstanceID(repeatElement(number, count: 16)) ?? .zero
     }
 
     static func order(
@@ -95,6 +97,10 @@ struct RegistryFixture {
         }
         return state
     }
+}
+
+extension InstanceID {
+    static var zero: InstanceID { InstanceID(repeatElement(0, count: 16)) ?? .zero }
 }
 
 extension Step {

@@ -1,3 +1,5 @@
+// What the registry decides, event by event, with a clock that only moves when told to.
+
 import Interfaces
 import Testing
 import gateway_broker
@@ -144,11 +146,14 @@ import gateway_broker
         let end = registry.tell(.observed(id, state))
         #expect(end.kinds == ["close", "release"])
         #expect(registry.stored[id]?.stage == .ended)
-        #expect(registry.stored[id]?.fault?.lines == (cause == .stopped ? ["last words"] : ["last words"]))
+        #expect(
+            registry.stored[id]?.fault?.lines
+                == (cause == .stopped ? ["last words"] : ["last words"]))
         #expect(registry.tell(.released(id)).kinds == ["announce ended \(outcome)"])
     }
 
-    @Test("tells of an end when the box is let go, and does not wait for a box-builder that is away")
+    @Test(
+        "tells of an end when the box is let go, and does not wait for a box-builder that is away")
     func endWithoutBoxBuilder() throws {
         var registry = Fixture()
         let id = Fixture.id(1)
@@ -316,7 +321,9 @@ import gateway_broker
         #expect(step.actions == [.release(Fixture.id(8))])
     }
 
-    @Test("says lost when the supervisor does not know an instance, and watches again when it is away")
+    @Test(
+        "says lost when the supervisor does not know an instance, and watches again when it is away"
+    )
     func watchLost() throws {
         var registry = Fixture()
         let id = Fixture.id(1)

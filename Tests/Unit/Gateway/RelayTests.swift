@@ -1,3 +1,5 @@
+// The relay over real sockets of this host.
+
 import Channel
 import Interfaces
 import Synchronization
@@ -10,7 +12,12 @@ final class RelayBench {
     let loop: EventLoop
     let target: Descriptor
     let port: UInt16
-    private(set) var relay: Relay!
+    lazy var relay = Relay(loop: loop, limits: limits) { [unowned self] id, count in
+        asked.append(count)
+        guard supplies else { return }
+        _ = loop.schedule(after: .zero) { self.supply(count) }
+    }
+    private let limits: RelayLimits
     private(set) var asked: [Int] = []
     /// Answers requests for sockets; false leaves them open.
     var supplies = true
@@ -20,11 +27,7 @@ final class RelayBench {
         loop = try EventLoop()
         target = try InternetSocket.listen(.loopback(port: 0))
         port = try InternetSocket.localEndpoint(target).port
-        relay = Relay(loop: loop, limits: limits) { [unowned self] id, count in
-            asked.append(count)
-            guard supplies else { return }
-            _ = loop.schedule(after: .zero) { self.supply(count) }
-        }
+        self.limits = limits
     }
 
     func supply(_ count: Int) {

@@ -1,9 +1,13 @@
+// What a start request may say, by itself.
+
 import Interfaces
 import Testing
 import gateway_broker
 
 @Suite("The check of a start") struct StartCheckTests {
-    static func request(_ change: (inout StartServiceRequest) -> Void = { _ in }) -> StartServiceRequest {
+    static func request(
+        _ change: (inout StartServiceRequest) -> Void = { _ in }
+    ) -> StartServiceRequest {
         var request = StartServiceRequest()
         request.keyBytes = [UInt8](repeating: 1, count: 16)
         request.service = "redis"
@@ -29,7 +33,10 @@ import gateway_broker
         let change: @Sendable (inout StartServiceRequest) -> Void
         let fault: Fault
 
-        init(_ name: String, _ fault: Fault, _ change: @escaping @Sendable (inout StartServiceRequest) -> Void) {
+        init(
+            _ name: String, _ fault: Fault,
+            _ change: @escaping @Sendable (inout StartServiceRequest) -> Void
+        ) {
             testDescription = name
             self.change = change
             self.fault = fault
@@ -46,7 +53,9 @@ import gateway_broker
                 $0.keyBytes = [UInt8](repeating: 0, count: 65)
             },
             Refusal("no service", GatewayFault.missing("service")) { $0.service = "" },
-            Refusal("a long reference", GatewayFault.nameTooLong("service", limit: 128, actual: 129)) {
+            Refusal(
+                "a long reference", GatewayFault.nameTooLong("service", limit: 128, actual: 129)
+            ) {
                 $0.service = String(repeating: "a", count: 129)
             },
             Refusal("a long name", GatewayFault.nameTooLong("name", limit: 63, actual: 64)) {
@@ -105,9 +114,13 @@ import gateway_broker
         }
         // Not by where one part ends and the next begins.
         #expect(
-            try Self.check(Self.request { $0.environment = [InstancePlanTests.variable("AB", "C")] })
-                .content
-                != Self.check(Self.request { $0.environment = [InstancePlanTests.variable("A", "BC")] })
+            try Self.check(
+                Self.request { $0.environment = [InstancePlanTests.variable("AB", "C")] }
+            )
+            .content
+                != Self.check(
+                    Self.request { $0.environment = [InstancePlanTests.variable("A", "BC")] }
+                )
                 .content)
     }
 }

@@ -1,3 +1,5 @@
+// One direction of a relayed connection, with and without pipes to spare.
+
 import Syscalls
 import Testing
 
@@ -86,7 +88,8 @@ func pattern(_ count: Int) -> [UInt8] {
         pump.close(shop)
     }
 
-    @Test("does not read what the sink does not take, and counts only what it took", arguments: pools)
+    @Test(
+        "does not read what the sink does not take, and counts only what it took", arguments: pools)
     func backPressure(_ pipes: Int) throws {
         let source = try StreamPair(bufferBytes: 65_536), sink = try StreamPair(bufferBytes: 65_536)
         let shop = RelayWorkshop(pipesMax: pipes)
@@ -96,7 +99,8 @@ func pattern(_ count: Int) -> [UInt8] {
         var quiet = 0
         // Nobody reads: at some point nothing goes in any more.
         while quiet < 20 {
-            let count = try writeSome(source.near, sent[written..<min(written + 65_536, sent.count)])
+            let count = try writeSome(
+                source.near, sent[written..<min(written + 65_536, sent.count)])
             written += count
             quiet = count == 0 ? quiet + 1 : 0
             _ = pump.run(
@@ -170,13 +174,17 @@ func pattern(_ count: Int) -> [UInt8] {
         let source = try StreamPair()
         let sink = try StreamPair()
         Socket.resetOnClose(sink.far)
-        try close(sink, keepingNear: { near in
-            _ = try writeSome(source.near, [1])
-            #expect(
-                pump.run(
-                    from: source.far, to: near, with: shop, mayTrustShortReads: true, budget: 1_000)
+        try close(
+            sink,
+            keepingNear: { near in
+                _ = try writeSome(source.near, [1])
+                #expect(
+                    pump.run(
+                        from: source.far, to: near, with: shop, mayTrustShortReads: true,
+                        budget: 1_000
+                    )
                     .isFailure)
-        })
+            })
         pump.close(shop)
     }
 

@@ -1,3 +1,5 @@
+// The right to an instance: how it is derived, and what is none.
+
 import Testing
 import gateway_broker
 
@@ -24,13 +26,16 @@ import gateway_broker
     @Test("are found by the digest of what is shown")
     func digests() {
         #expect(TokenBook.digest(ofText: book.token(of: id)) == book.digest(of: id))
-        #expect(TokenBook.digest(ofText: book.token(of: RegistryFixture.id(4))) != book.digest(of: id))
+        #expect(
+            TokenBook.digest(ofText: book.token(of: RegistryFixture.id(4))) != book.digest(of: id))
     }
 
     @Test(
         "are nothing else than 64 lower-case digits",
-        arguments: ["", "x", String(repeating: "g", count: 64), String(repeating: "A", count: 64),
-            String(repeating: "a", count: 63), String(repeating: "a", count: 66)])
+        arguments: [
+            "", "x", String(repeating: "g", count: 64), String(repeating: "A", count: 64),
+            String(repeating: "a", count: 63), String(repeating: "a", count: 66),
+        ])
     func refusals(_ text: String) {
         #expect(TokenBook.digest(ofText: text) == nil)
     }
