@@ -125,7 +125,9 @@ let package = Package(
         tests("Unit", "ServiceModel", ["ServiceModel", "Syscalls", protobuf, crypto]),
         tests("Unit", "BoxBuilder", ["box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
         tests("Unit", "Sandbox", ["sandbox-supervisor", "LaunchPlan", "Interfaces", "Syscalls", "Wire"]),
-        tests("Unit", "Gateway", ["gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
+        tests(
+            "Unit", "Gateway",
+            ["gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database, logging]),
         tests("Unit", "Celautctl", ["celautctl", "Channel", "Interfaces", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
         tests("Mutation", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
