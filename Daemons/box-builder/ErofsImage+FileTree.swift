@@ -1,0 +1,69 @@
+package import ServiceModel
+package import Syscalls
+
+extension ErofsImage {
+    /// Writes the metadata image of a box's tree from the file's present position on. The contents
+    /// are named by their places in the object store.
+    ///
+    /// - Throws: what writing throws; `.exists`, `.nameTooLong`, `.invalid` or `.fileTooLarge` for a
+    ///   tree that no importer lets through.
+    package static func write(
+        _ tree: FileTree, to file: borrowing Descriptor
+    ) throws(Errno) {
+        let image: ErofsImage
+        do throws(ErofsTree.Failure) {
+            image = try ErofsImage(try ErofsTree(tree))
+        } catch {
+            throw error.errno
+        }
+        try image.write { (piece: [UInt8]) throws(Errno) in
+            try File.writeAll(file, piece)
+        }
+    }
+}
+
+extension ErofsTree {
+    /// The tree of a box, as it is shown to an instance.
+    package init(_ tree: FileTree) throws(Failure) {
+        try self.init(root: Attributes(tree.attributes))
+        try add(tree.entries, in: .root)
+    }
+
+    private mutating func add(_ entries: [TreeEntry], in parent: Node) throws(Failure) {
+        for entry in entries {
+            let name = Array(entry.name.utf8)
+            let attributes = Attributes(entry.attributes)
+            switch entry.content {
+            case .file(let digest, let bytes):
+                try addFile(
+                    name, in: parent, bytes: bytes, content: Array("/\(digest.objectPath)".utf8),
+                    attributes)
+            case .link(let target):
+                try addSymlink(name, in: parent, to: Array(target.utf8), attributes)
+            case .directory(let below):
+                try add(below, in: try addDirectory(name, in: parent, attributes))
+            }
+        }
+    }
+}
+
+extension ErofsTree.Attributes {
+    init(_ attributes: FileAttributes) {
+        self.init(
+            permissions: attributes.permissions, uid: attributes.uid, gid: attributes.gid,
+            modifiedSeconds: attributes.modifiedNanoseconds / 1_000_000_000,
+            modifiedNanoseconds: UInt32(attributes.modifiedNanoseconds % 1_000_000_000))
+    }
+}
+
+extension ErofsTree.Failure {
+    /// A bug of whoever made the tree, as far as a caller can act on it.
+    fileprivate var errno: Errno {
+        switch self {
+        case .badName, .badAttribute: .invalid
+        case .duplicateName: .exists
+        case .badTarget: .nameTooLong
+        case .tooLarge: .fileTooLarge
+        }
+    }
+}
