@@ -1,0 +1,191 @@
+// libarchive, as far as a box needs it: the entries of a tar in order, and their bytes.
+
+internal import CArchive
+internal import Interfaces
+internal import Syscalls
+
+/// Where the archive's bytes come from: a descriptor whose sender may be slow, silent or gone.
+@safe final class TarSource {
+    // LIMIT: how long a silent sender is waited for before `isCancelled` is asked again.
+    private static let patience: Int32 = 100
+    // LIMIT: bytes of one read; a pipe holds as much.
+    private static let readBytesMax = 65_536
+
+    private let descriptor: SharedDescriptor
+    private let isCancelled: () -> Bool
+    private let buffer: UnsafeMutableRawBufferPointer
+    /// Why reading stopped, where it was not the end.
+    private(set) var fault: Fault?
+
+    init(_ descriptor: SharedDescriptor, _ isCancelled: @escaping () -> Bool) {
+        self.descriptor = descriptor
+        self.isCancelled = isCancelled
+        // SAFETY: libarchive reads from it until the next call of the read function or its own end,
+        // which comes before this object's; freed once, below.
+        unsafe buffer = .allocate(byteCount: Self.readBytesMax, alignment: 16)
+    }
+
+    deinit {
+        // SAFETY: allocated above.
+        unsafe buffer.deallocate()
+    }
+
+    /// The next bytes; empty at the end, nil for a failure that is now in `fault`.
+    func next() -> UnsafeRawBufferPointer? {
+        do throws(Errno) {
+            while true {
+                if isCancelled() {
+                    fault = .cancelled
+                    return nil
+                }
+                guard
+                    try File.waitReadable(descriptor.descriptor, milliseconds: Self.patience)
+                else { continue }
+                // SAFETY: the span ends with this block, the buffer with this object.
+                var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
+                let count = try File.read(descriptor.descriptor, into: &span)
+                return unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            }
+        } catch {
+            fault = Fault(.invalid, reason: .badDescriptor, subject: "archive: \(error)")
+            return nil
+        }
+    }
+}
+
+/// One entry of an archive, before anything of it is believed.
+struct TarHeader {
+    enum Kind {
+        case file, directory, special
+        case link(target: [UInt8])
+        case hardLink(target: [UInt8])
+    }
+
+    let path: [UInt8]
+    let kind: Kind
+    let permissions: UInt32
+}
+
+/// Keeps true: entries come in order, each once; a stream that ends before its end marker is told
+/// as truncated, never as a smaller tree.
+@safe final class TarReader {
+    // LIMIT: broken headers that are passed over in a row before the archive is given up.
+    private static let retriesMax = 16
+
+    private let archive: OpaquePointer
+    private let source: TarSource
+
+    init(source: TarSource) throws(Fault) {
+        // SAFETY (all of this type): the handle is made here, used by one thread and freed in deinit;
+        // entries and texts that it owns are copied before its next call.
+        guard let archive = unsafe archive_read_new() else {
+            throw Fault(.internal, subject: "archive_read_new")
+        }
+        unsafe self.archive = archive
+        self.source = source
+        unsafe archive_read_support_format_tar(archive)
+        // Named one by one: "all" would run programs of the machine for formats of long ago.
+        unsafe archive_read_support_filter_gzip(archive)
+        unsafe archive_read_support_filter_bzip2(archive)
+        unsafe archive_read_support_filter_xz(archive)
+        unsafe archive_read_support_filter_zstd(archive)
+        let context = unsafe Unmanaged.passUnretained(source).toOpaque()
+        let opened = unsafe archive_read_open(
+            archive, context, nil,
+            { _, context, start in
+                guard let context = unsafe context, let start = unsafe start else { return -1 }
+                let source = unsafe Unmanaged<TarSource>.fromOpaque(context).takeUnretainedValue()
+                guard let bytes = unsafe source.next() else { return -1 }
+                unsafe start.pointee = bytes.baseAddress
+                return bytes.count
+            }, nil)
+        guard opened == ARCHIVE_OK else { throw failure(opened, of: "archive") }
+    }
+
+    deinit {
+        // SAFETY: made in init, freed once.
+        unsafe archive_read_free(archive)
+    }
+
+    /// The next entry's header; nil at the end.
+    func next() throws(Fault) -> TarHeader? {
+        var entry: OpaquePointer?
+        for _ in 0..<Self.retriesMax {
+            // SAFETY: libarchive sets the pointer to an entry of its own, valid until the next call.
+            let result = unsafe archive_read_next_header(archive, &entry)
+            switch result {
+            case ARCHIVE_OK, ARCHIVE_WARN:
+                guard let entry = unsafe entry else { throw Fault(.internal, subject: "archive") }
+                return try unsafe header(entry)
+            case ARCHIVE_EOF:
+                try checkEndMarker()
+                return nil
+            case ARCHIVE_RETRY: continue
+            default: throw failure(result, of: "archive")
+            }
+        }
+        throw .invalid(.malformed, subject: "archive")
+    }
+
+    /// Reads content of the entry whose header was last; 0 is its end. Holes read as zeros.
+    func read(into buffer: inout [UInt8], of name: String) throws(Fault) -> Int {
+        // SAFETY: libarchive writes inside the array, which is ours alone during the call.
+        let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+            unsafe archive_read_data(archive, bytes.baseAddress, bytes.count)
+        }
+        guard count >= 0 else { throw failure(Int32(truncatingIfNeeded: count), of: name) }
+        return count
+    }
+
+    // SAFETY: see init; the entry is valid during the call.
+    private func header(_ entry: OpaquePointer) throws(Fault) -> TarHeader {
+        let path = unsafe Self.bytes(archive_entry_pathname(entry))
+        // A name that libarchive could not read is not one we can refuse by name.
+        guard let path else { throw .invalid(.badName, subject: "archive") }
+        let permissions = UInt32(unsafe archive_entry_perm(entry))
+        let kind: TarHeader.Kind
+        if let target = unsafe Self.bytes(archive_entry_hardlink(entry)) {
+            kind = .hardLink(target: target)
+        } else {
+            switch UInt32(unsafe archive_entry_filetype(entry)) {
+            case 0o100000: kind = .file
+            case 0o040000: kind = .directory
+            case 0o120000:
+                kind = .link(target: unsafe Self.bytes(archive_entry_symlink(entry)) ?? [])
+            default: kind = .special
+            }
+        }
+        return TarHeader(path: path, kind: kind, permissions: permissions)
+    }
+
+    // SAFETY: a C string of the entry, copied.
+    private static func bytes(_ text: UnsafePointer<CChar>?) -> [UInt8]? {
+        guard let text = unsafe text else { return nil }
+        var bytes: [UInt8] = []
+        var next = unsafe text
+        while unsafe next.pointee != 0 {
+            bytes.append(UInt8(bitPattern: unsafe next.pointee))
+            unsafe next += 1
+        }
+        return bytes
+    }
+
+    /// libarchive takes the end of the stream for the end of the archive. A tar has a marker (blocks
+    /// of zeros); where nothing was consumed after the last entry, the stream was cut between two.
+    private func checkEndMarker() throws(Fault) {
+        let consumed = unsafe archive_filter_bytes(archive, 0)
+        let lastEntryEnd = unsafe archive_read_header_position(archive)
+        if let fault = source.fault { throw fault }
+        guard consumed > lastEntryEnd else { throw .invalid(.truncated, subject: "archive") }
+    }
+
+    private func failure(_ code: Int32, of name: String) -> Fault {
+        if let fault = source.fault { return fault }
+        // libarchive has no number for an early end; all its readers say "truncated".
+        let text = unsafe Self.bytes(archive_error_string(archive)) ?? []
+        let words = String(decoding: text, as: UTF8.self)
+        let isTruncated = words.lowercased().contains("truncated")
+        return Fault(
+            .invalid, reason: isTruncated ? .truncated : .malformed, subject: name, lines: [words])
+    }
+}
