@@ -36,7 +36,7 @@ final class CallingLink: Link, @unchecked Sendable {
     func call(
         _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?,
         _ continuation: Suspended<Result<Answer, Fault>>
-    ) -> (slot: Place, transaction: UInt64)? {
+    ) -> (place: Place, transaction: UInt64)? {
         do throws(Fault) {
             let opened = try begin(method, body, descriptors, deadline, .call(continuation))
             return opened
@@ -50,39 +50,39 @@ final class CallingLink: Link, @unchecked Sendable {
     func open(
         _ method: MethodDescriptor, body: [UInt8], descriptors: Parcel?, deadline: Duration?,
         _ stream: StreamItems
-    ) throws(Fault) -> (slot: Place, transaction: UInt64) {
+    ) throws(Fault) -> (place: Place, transaction: UInt64) {
         try begin(method, body, descriptors, deadline, .stream(stream))
     }
 
     private func begin(
         _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?,
         _ deadline: Duration?, _ waiter: Waiter
-    ) throws(Fault) -> (slot: Place, transaction: UInt64) {
+    ) throws(Fault) -> (place: Place, transaction: UInt64) {
         guard body.count <= WireLimits.bodyBytesMax else {
             throw .tooLarge(
                 subject: "body", limit: UInt64(WireLimits.bodyBytesMax), actual: UInt64(body.count))
         }
         guard !isEnded else { throw Fault(.unavailable) }
         let count = descriptors?.count ?? 0
-        let (slot, header) = try machine.begin(
+        let (place, header) = try machine.begin(
             method, descriptors: count, deadline: deadline, now: loop.now)
-        while waiters.count <= slot { waiters.append(.nobody) }
-        waiters[slot] = waiter
+        while waiters.count <= place { waiters.append(.nobody) }
+        waiters[place] = waiter
         send(header, body: body, descriptors: count > 0 ? descriptors : nil)
         arm()
-        return (slot, header.transaction)
+        return (place, header.transaction)
     }
 
-    func cancel(_ slot: Place, transaction: UInt64) {
-        guard let header = machine.cancel(slot, transaction: transaction, now: loop.now) else {
+    func cancel(_ place: Place, transaction: UInt64) {
+        guard let header = machine.cancel(place, transaction: transaction, now: loop.now) else {
             return
         }
         send(header, body: [])
         arm()
     }
 
-    func grant(_ slot: Place, transaction: UInt64, items: UInt32) {
-        guard let header = machine.grant(slot, transaction: transaction, items: items) else {
+    func grant(_ place: Place, transaction: UInt64, items: UInt32) {
+        guard let header = machine.grant(place, transaction: transaction, items: items) else {
             return
         }
         var credit = WireCredit()
@@ -102,8 +102,8 @@ final class CallingLink: Link, @unchecked Sendable {
     ) {
         switch received {
         case .ready: wakeHelloWaiters()
-        case .reply(let slot, let method, _): reply(slot, method, body, descriptors)
-        case .fault(let slot, _):
+        case .reply(let place, let method, _): reply(place, method, body, descriptors)
+        case .fault(let place, _):
             let message: Fault
             do throws(Fault) {
                 let decoded: WireFault = try Body.decode(answer: body)
@@ -111,11 +111,11 @@ final class CallingLink: Link, @unchecked Sendable {
             } catch {
                 message = error
             }
-            fail(slot, message)
-        case .item(let slot, _):
-            if case .stream(let stream) = waiters[slot] { stream.assumeIsolated { $0.add(body) } }
-        case .end(let slot, _):
-            if case .stream(let stream) = take(slot) { stream.assumeIsolated { $0.finish(nil) } }
+            fail(place, message)
+        case .item(let place, _):
+            if case .stream(let stream) = waiters[place] { stream.assumeIsolated { $0.add(body) } }
+        case .end(let place, _):
+            if case .stream(let stream) = take(place) { stream.assumeIsolated { $0.finish(nil) } }
         case .stopping: closing()
         default: break
         }
@@ -123,16 +123,16 @@ final class CallingLink: Link, @unchecked Sendable {
     }
 
     override func handle(_ passed: ConnectionMachine.Passed) {
-        guard case .gaveUp(let slot, let cancel, let wasCancelled) = passed else { return }
+        guard case .gaveUp(let place, let cancel, let wasCancelled) = passed else { return }
         if let cancel { send(cancel, body: []) }
-        fail(slot, wasCancelled ? .cancelled : .deadlineExceeded)
+        fail(place, wasCancelled ? .cancelled : .deadlineExceeded)
     }
 
     override func ended(_ farewell: ConnectionMachine.Farewell?) {
         self.farewell = farewell
         closing()
         wakeHelloWaiters()
-        for slot in waiters.indices { fail(slot, Fault(.unavailable)) }
+        for place in waiters.indices { fail(place, Fault(.unavailable)) }
     }
 
     private func closing() {
@@ -147,29 +147,29 @@ final class CallingLink: Link, @unchecked Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    private func take(_ slot: Place) -> Waiter {
-        let waiter = waiters[slot]
-        waiters[slot] = .nobody
+    private func take(_ place: Place) -> Waiter {
+        let waiter = waiters[place]
+        waiters[place] = .nobody
         return waiter
     }
 
     private func reply(
-        _ slot: Place, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
+        _ place: Place, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
     ) {
         if let descriptors,
             DescriptorKind.firstWrong(in: descriptors, declared: method.replyDescriptors) != nil
         {
             descriptors.close()
-            return fail(slot, Fault(.internal, reason: .badDescriptor, subject: method.name))
+            return fail(place, Fault(.internal, reason: .badDescriptor, subject: method.name))
         }
-        if case .call(let continuation) = take(slot) {
+        if case .call(let continuation) = take(place) {
             continuation.resume(
                 .success(Answer(body: body, descriptors: descriptors ?? Parcel())))
         }
     }
 
-    private func fail(_ slot: Place, _ fault: Fault) {
-        switch take(slot) {
+    private func fail(_ place: Place, _ fault: Fault) {
+        switch take(place) {
         case .nobody: break
         case .call(let continuation): continuation.resume(.failure(fault))
         case .stream(let stream): stream.assumeIsolated { $0.finish(fault) }

@@ -144,7 +144,7 @@ package actor Connection: Caller {
     /// SAFETY: `@unchecked Sendable` because `opened` is touched on the loop's thread only.
     private final class Ticket: @unchecked Sendable {
         let link: CallingLink
-        var opened: (slot: Place, transaction: UInt64)?
+        var opened: (place: Place, transaction: UInt64)?
 
         init(_ link: CallingLink) {
             self.link = link
@@ -153,7 +153,7 @@ package actor Connection: Caller {
         func cancel() {
             link.loop.post { [self] in
                 guard let opened else { return }
-                link.cancel(opened.slot, transaction: opened.transaction)
+                link.cancel(opened.place, transaction: opened.transaction)
             }
         }
     }

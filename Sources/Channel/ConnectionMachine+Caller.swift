@@ -10,7 +10,7 @@ extension ConnectionMachine {
     ///   descriptors or a deadline past its bound.
     package mutating func begin(
         _ method: MethodDescriptor, descriptors: Int, deadline: Duration?, now: Instant
-    ) throws(Fault) -> (slot: Place, header: FrameHeader) {
+    ) throws(Fault) -> (place: Place, header: FrameHeader) {
         guard phase == .open else { throw Fault(.unavailable) }
         guard revision(of: method.interface) != nil else {
             throw Fault(.unsupported, subject: "interface \(method.interface)")
@@ -39,44 +39,44 @@ extension ConnectionMachine {
             giveUpAt = now.advanced(by: WireLimits.deadlineDefault + Self.answerGrace)
         }
         transactionHighest += 1
-        let slot = table.add(
+        let place = table.add(
             transactionHighest,
             .init(
                 method: method, deadline: giveUpAt,
                 credit: method.isStream ? WireLimits.creditInitial : 0))
         wake(by: giveUpAt)
-        var header = header(.request, slot)
+        var header = header(.request, place)
         header.deadlineMicroseconds = microseconds
         header.descriptors = UInt16(descriptors)
-        return (slot, header)
+        return (place, header)
     }
 
     /// Asks the listener to stop; nil when that was done before or the transaction is over. The
     /// answer is waited for a little longer.
     package mutating func cancel(
-        _ slot: Place, transaction: UInt64, now: Instant
+        _ place: Place, transaction: UInt64, now: Instant
     ) -> FrameHeader? {
-        guard phase == .open || phase == .stopping, table.holds(transaction, at: slot),
-            !table[slot].isCancelled
+        guard phase == .open || phase == .stopping, table.holds(transaction, at: place),
+            !table[place].isCancelled
         else { return nil }
         let limit = now.advanced(by: Self.cancelGrace)
-        let deadline = min(table[slot].deadline ?? limit, limit)
-        table[slot].isCancelled = true
-        table[slot].deadline = deadline
+        let deadline = min(table[place].deadline ?? limit, limit)
+        table[place].isCancelled = true
+        table[place].deadline = deadline
         wake(by: deadline)
-        return header(.cancel, slot)
+        return header(.cancel, place)
     }
 
     /// Allows more items; nil when the transaction is over. The body is a `Credit` of so many.
     package mutating func grant(
-        _ slot: Place, transaction: UInt64, items: UInt32
+        _ place: Place, transaction: UInt64, items: UInt32
     ) -> FrameHeader? {
-        guard phase == .open || phase == .stopping, table.holds(transaction, at: slot) else {
+        guard phase == .open || phase == .stopping, table.holds(transaction, at: place) else {
             return nil
         }
-        precondition(items > 0 && items <= WireLimits.creditMax - table[slot].credit)
-        table[slot].credit += items
-        return header(.credit, slot)
+        precondition(items > 0 && items <= WireLimits.creditMax - table[place].credit)
+        table[place].credit += items
+        return header(.credit, place)
     }
 
     mutating func receivedAnswer(_ header: FrameHeader) -> Received {
@@ -85,8 +85,8 @@ extension ConnectionMachine {
         default: return violation(.kind)
         }
         // Also true after this side gave up: the place is kept until the answer came.
-        guard let slot = table.slot(of: header.transaction) else { return violation(.transaction) }
-        let open = table[slot]
+        guard let place = table.place(of: header.transaction) else { return violation(.transaction) }
+        let open = table[place]
         guard header.interface == open.method.interface else { return violation(.interface) }
         guard header.method == open.method.ordinal else { return violation(.method) }
         let isWaited = !open.isAbandoned
@@ -94,22 +94,22 @@ extension ConnectionMachine {
         case .item:
             guard open.method.isStream else { return violation(.kind) }
             guard open.credit > 0 else { return violation(body: "credit") }
-            table[slot].credit -= 1
-            return .item(slot, isWaited: isWaited)
+            table[place].credit -= 1
+            return .item(place, isWaited: isWaited)
         case .end:
             guard open.method.isStream else { return violation(.kind) }
-            table.remove(slot)
-            return .end(slot, isWaited: isWaited)
+            table.remove(place)
+            return .end(place, isWaited: isWaited)
         case .fault:
-            table.remove(slot)
-            return .fault(slot, isWaited: isWaited)
+            table.remove(place)
+            return .fault(place, isWaited: isWaited)
         default:
             guard !open.method.isStream else { return violation(.kind) }
             guard open.method.allows(replyDescriptors: Int(header.descriptors)) else {
                 return violation(.descriptors)
             }
-            table.remove(slot)
-            return .reply(slot, open.method, isWaited: isWaited)
+            table.remove(place)
+            return .reply(place, open.method, isWaited: isWaited)
         }
     }
 }

@@ -4,31 +4,31 @@ package import Wire
 /// The listener's half: requests in; replies, faults, items and ends out.
 extension ConnectionMachine {
     /// When a request's work must be over; nil for never.
-    package func deadline(_ slot: Place) -> Instant? { table[slot].deadline }
+    package func deadline(_ place: Place) -> Instant? { table[place].deadline }
 
     /// The number of the transaction at a place, to tell a later one at the same place apart.
-    package func transaction(_ slot: Place) -> UInt64 { table.number(slot) }
+    package func transaction(_ place: Place) -> UInt64 { table.number(place) }
 
     /// The header of the last frame of a transaction (reply, fault or end), whose place is then
     /// free; nil when it is over already (deadline, close).
     package mutating func finish(
-        _ slot: Place, transaction: UInt64, _ kind: FrameKind, descriptors: Int = 0
+        _ place: Place, transaction: UInt64, _ kind: FrameKind, descriptors: Int = 0
     ) -> FrameHeader? {
-        guard phase != .closed, table.holds(transaction, at: slot) else { return nil }
-        var header = header(kind, slot)
+        guard phase != .closed, table.holds(transaction, at: place) else { return nil }
+        var header = header(kind, place)
         header.descriptors = UInt16(descriptors)
-        table.remove(slot)
+        table.remove(place)
         return header
     }
 
     /// Takes one item's credit.
-    package mutating func item(_ slot: Place, transaction: UInt64) -> ItemPermit {
-        guard phase != .closed, table.holds(transaction, at: slot), !table[slot].isCancelled else {
+    package mutating func item(_ place: Place, transaction: UInt64) -> ItemPermit {
+        guard phase != .closed, table.holds(transaction, at: place), !table[place].isCancelled else {
             return .over
         }
-        guard table[slot].credit > 0 else { return .wait }
-        table[slot].credit -= 1
-        return .send(header(.item, slot))
+        guard table[place].credit > 0 else { return .wait }
+        table[place].credit -= 1
+        return .send(header(.item, place))
     }
 
     /// The daemon stops: nothing new is begun, what is open may be answered until `stopBy`.
@@ -74,13 +74,13 @@ extension ConnectionMachine {
                     actual: UInt64(header.descriptors)))
         }
         let deadline = deadline(header, method, now: now)
-        let slot = table.add(
+        let place = table.add(
             header.transaction,
             .init(
                 method: method, deadline: deadline,
                 credit: method.isStream ? WireLimits.creditInitial : 0))
         wake(by: deadline)
-        return .request(slot, method)
+        return .request(place, method)
     }
 
     private func deadline(
@@ -101,20 +101,20 @@ extension ConnectionMachine {
     }
 
     /// The place a cancel or credit is about; nil when it is over.
-    private func target(_ header: FrameHeader) -> (slot: Place?, wrong: FrameField?) {
+    private func target(_ header: FrameHeader) -> (place: Place?, wrong: FrameField?) {
         guard header.transaction <= transactionHighest else { return (nil, .transaction) }
-        guard let slot = table.slot(of: header.transaction) else { return (nil, nil) }
-        guard header.interface == table[slot].method.interface else { return (nil, .interface) }
-        guard header.method == table[slot].method.ordinal else { return (nil, .method) }
-        return (slot, nil)
+        guard let place = table.place(of: header.transaction) else { return (nil, nil) }
+        guard header.interface == table[place].method.interface else { return (nil, .interface) }
+        guard header.method == table[place].method.ordinal else { return (nil, .method) }
+        return (place, nil)
     }
 
     mutating func receivedCancel(_ header: FrameHeader) -> Received {
-        let (slot, wrong) = target(header)
+        let (place, wrong) = target(header)
         if let wrong { return violation(wrong) }
-        guard let slot, !table[slot].isCancelled else { return .nothing }
-        table[slot].isCancelled = true
-        return .cancelled(slot)
+        guard let place, !table[place].isCancelled else { return .nothing }
+        table[place].isCancelled = true
+        return .cancelled(place)
     }
 
     mutating func receivedCredit(_ header: FrameHeader, _ body: borrowing [UInt8]) -> Received {
@@ -125,15 +125,15 @@ extension ConnectionMachine {
         } catch {
             return violation(body: "Credit")
         }
-        let (slot, wrong) = target(header)
+        let (place, wrong) = target(header)
         if let wrong { return violation(wrong) }
         guard 1...WireLimits.creditMax ~= items else { return violation(body: "Credit.items") }
-        guard let slot else { return .nothing }
-        guard table[slot].method.isStream else { return violation(.kind) }
-        guard items <= WireLimits.creditMax - table[slot].credit else {
+        guard let place else { return .nothing }
+        guard table[place].method.isStream else { return violation(.kind) }
+        guard items <= WireLimits.creditMax - table[place].credit else {
             return violation(body: "Credit.items")
         }
-        table[slot].credit += items
-        return .credited(slot)
+        table[place].credit += items
+        return .credited(place)
     }
 }

@@ -192,39 +192,39 @@ package struct ConnectionMachine: ~Copyable {
             return .close(close(Farewell(side == .caller ? .done : .stopping)))
         }
         var earliest = phase == .awaitingHello ? helloBy : phase == .stopping ? stopBy : nil
-        for slot in table.slots where table.number(slot) != 0 {
-            guard let deadline = table[slot].deadline else { continue }
-            if deadline <= now { return expire(slot) }
+        for place in table.places where table.number(place) != 0 {
+            guard let deadline = table[place].deadline else { continue }
+            if deadline <= now { return expire(place) }
             earliest = min(earliest ?? deadline, deadline)
         }
         nextDeadline = earliest
         return .nothing
     }
 
-    private mutating func expire(_ slot: Place) -> Passed {
-        let open = table[slot]
-        let header = header(.fault, slot)
+    private mutating func expire(_ place: Place) -> Passed {
+        let open = table[place]
+        let header = header(.fault, place)
         switch side {
         case .listener:
-            table.remove(slot)
-            return .expired(slot, header)
+            table.remove(place)
+            return .expired(place, header)
         case .caller:
-            table[slot].deadline = nil
-            table[slot].isAbandoned = true
-            table[slot].isCancelled = true
+            table[place].deadline = nil
+            table[place].isAbandoned = true
+            table[place].isCancelled = true
             return .gaveUp(
-                slot, cancel: open.isCancelled ? nil : self.header(.cancel, slot),
+                place, cancel: open.isCancelled ? nil : self.header(.cancel, place),
                 wasCancelled: open.isCancelled)
         }
     }
 
     // MARK: Shared
 
-    func header(_ kind: FrameKind, _ slot: Place) -> FrameHeader {
-        let method = table[slot].method
+    func header(_ kind: FrameKind, _ place: Place) -> FrameHeader {
+        let method = table[place].method
         return FrameHeader(
             kind, interface: method.interface, method: method.ordinal,
-            transaction: table.number(slot))
+            transaction: table.number(place))
     }
 
     mutating func violation(_ field: FrameField) -> Received {

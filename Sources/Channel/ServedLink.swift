@@ -30,20 +30,20 @@ final class ServedLink: Link, @unchecked Sendable {
         _ received: ConnectionMachine.Received, body: [UInt8], descriptors: Parcel?
     ) {
         switch received {
-        case .request(let slot, let method): begin(slot, method, body, descriptors)
+        case .request(let place, let method): begin(place, method, body, descriptors)
         case .refused(let header, let fault):
             server.drop(descriptors)
             send(header, fault)
-        case .cancelled(let slot): request(slot)?.assumeIsolated { $0.cancel() }
-        case .credited(let slot): request(slot)?.assumeIsolated { $0.proceed() }
+        case .cancelled(let place): request(place)?.assumeIsolated { $0.cancel() }
+        case .credited(let place): request(place)?.assumeIsolated { $0.proceed() }
         default: break
         }
     }
 
     override func handle(_ passed: ConnectionMachine.Passed) {
-        guard case .expired(let slot, let header) = passed else { return }
-        let request = request(slot)
-        requests[slot] = nil
+        guard case .expired(let place, let header) = passed else { return }
+        let request = request(place)
+        requests[place] = nil
         send(header, .deadlineExceeded)
         request?.assumeIsolated { $0.end(.deadlineExceeded, stop: true) }
         endIfDrained()
@@ -104,9 +104,9 @@ final class ServedLink: Link, @unchecked Sendable {
     ) -> FrameHeader? {
         guard
             let header = machine.finish(
-                request.slot, transaction: request.transaction, kind, descriptors: descriptors)
+                request.place, transaction: request.transaction, kind, descriptors: descriptors)
         else { return nil }
-        requests[request.slot] = nil
+        requests[request.place] = nil
         return header
     }
 
@@ -121,17 +121,17 @@ final class ServedLink: Link, @unchecked Sendable {
 
     // MARK: Requests
 
-    private func request(_ slot: Place) -> ServedRequest? {
-        slot < requests.count ? requests[slot] : nil
+    private func request(_ place: Place) -> ServedRequest? {
+        place < requests.count ? requests[place] : nil
     }
 
     private func begin(
-        _ slot: Place, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
+        _ place: Place, _ method: MethodDescriptor, _ body: [UInt8], _ descriptors: Parcel?
     ) {
-        let transaction = machine.transaction(slot)
+        let transaction = machine.transaction(place)
         if let fault = refusal(method, descriptors) {
             server.drop(descriptors)
-            if let header = machine.finish(slot, transaction: transaction, .fault) {
+            if let header = machine.finish(place, transaction: transaction, .fault) {
                 send(header, fault)
             }
             return
@@ -139,12 +139,12 @@ final class ServedLink: Link, @unchecked Sendable {
         guard let dispatcher = server.dispatcher(method.interface) else { return }
         let context = CallContext(
             role: role, uid: peer.uid, pid: peer.pid,
-            deadline: machine.deadline(slot).map { loop.now.duration(until: $0) },
+            deadline: machine.deadline(place).map { loop.now.duration(until: $0) },
             program: machine.peerProgram)
         let request = ServedRequest(
-            link: self, slot: slot, transaction: transaction, method: method)
-        while requests.count <= slot { requests.append(nil) }
-        requests[slot] = request
+            link: self, place: place, transaction: transaction, method: method)
+        while requests.count <= place { requests.append(nil) }
+        requests[place] = request
         server.began(self)
         request.assumeIsolated {
             $0.start(dispatcher, body, descriptors ?? Parcel(), context)

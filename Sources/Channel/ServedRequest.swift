@@ -9,7 +9,7 @@ import Wire
 /// reads; waiting ends when the request does.
 actor ServedRequest: RawSink {
     nonisolated let link: ServedLink
-    nonisolated let slot: Place
+    nonisolated let place: Place
     nonisolated let transaction: UInt64
     nonisolated let method: MethodDescriptor
 
@@ -18,9 +18,9 @@ actor ServedRequest: RawSink {
     private var ending: Fault?
     private var waiting: [Suspended<Void>] = []
 
-    init(link: ServedLink, slot: Place, transaction: UInt64, method: MethodDescriptor) {
+    init(link: ServedLink, place: Place, transaction: UInt64, method: MethodDescriptor) {
         self.link = link
-        self.slot = slot
+        self.place = place
         self.transaction = transaction
         self.method = method
     }
@@ -70,7 +70,7 @@ actor ServedRequest: RawSink {
         if let ending { return .refused(ending) }
         if isCancelled { return .refused(.cancelled) }
         if link.isCongested { return .wait }
-        switch link.machine.item(slot, transaction: transaction) {
+        switch link.machine.item(place, transaction: transaction) {
         case .over: return .refused(.cancelled)
         case .wait: return .wait
         case .send(let header):

@@ -107,6 +107,11 @@ package final class Server: @unchecked Sendable {
         }
     }
 
+    /// Ends all connections without a word, as a crash does. For tests.
+    package func dropConnections() {
+        for link in links.values { link.end(nil) }
+    }
+
     private func beginStopping(_ continuation: Suspended<Void>) {
         guard !isStopping else { return continuation.resume() }
         isStopping = true

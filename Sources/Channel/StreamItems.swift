@@ -12,7 +12,7 @@ actor StreamItems: RawItems {
 
     /// Held so that the connection lives as long as somebody reads.
     private nonisolated let connection: Connection
-    private var place: (slot: Place, transaction: UInt64) = (0, 0)
+    private var opened: (place: Place, transaction: UInt64) = (0, 0)
     private var items: [[UInt8]] = []
     private var head = 0
     private var taken: UInt32 = 0
@@ -24,8 +24,8 @@ actor StreamItems: RawItems {
         self.connection = connection
     }
 
-    func opened(_ place: (slot: Place, transaction: UInt64)) {
-        self.place = place
+    func opened(_ opened: (place: Place, transaction: UInt64)) {
+        self.opened = opened
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -53,7 +53,7 @@ actor StreamItems: RawItems {
     }
 
     private func cancelNow() {
-        if !isOver { connection.link.cancel(place.slot, transaction: place.transaction) }
+        if !isOver { connection.link.cancel(opened.place, transaction: opened.transaction) }
     }
 
     func add(_ body: [UInt8]) {
@@ -77,7 +77,7 @@ actor StreamItems: RawItems {
         }
         taken += 1
         if taken >= Self.grantItems, !isOver {
-            connection.link.grant(place.slot, transaction: place.transaction, items: taken)
+            connection.link.grant(opened.place, transaction: opened.transaction, items: taken)
             taken = 0
         }
         return body

@@ -28,44 +28,44 @@ struct TransactionTable: ~Copyable {
     private var free: [Place] = []
 
     var count: Int { numbers.count - free.count }
-    /// Places that were ever used: all slots are below.
-    var slots: Range<Place> { 0..<numbers.count }
+    /// Places that were ever used: all places are below.
+    var places: Range<Place> { 0..<numbers.count }
 
     mutating func add(_ number: UInt64, _ open: Open) -> Place {
         precondition(count < WireLimits.transactionsMax, "the table was not asked first")
-        if let slot = free.popLast() {
-            numbers[slot] = number
-            entries[slot] = open
-            return slot
+        if let place = free.popLast() {
+            numbers[place] = number
+            entries[place] = open
+            return place
         }
         numbers.append(number)
         entries.append(open)
         return numbers.count - 1
     }
 
-    func slot(of number: UInt64) -> Place? {
-        for slot in numbers.indices where numbers[slot] == number { return slot }
+    func place(of number: UInt64) -> Place? {
+        for place in numbers.indices where numbers[place] == number { return place }
         return nil
     }
 
     /// The transaction's number; 0 for a free place.
-    func number(_ slot: Place) -> UInt64 { numbers[slot] }
+    func number(_ place: Place) -> UInt64 { numbers[place] }
 
-    func holds(_ number: UInt64, at slot: Place) -> Bool {
-        slot < numbers.count && numbers[slot] == number
+    func holds(_ number: UInt64, at place: Place) -> Bool {
+        place < numbers.count && numbers[place] == number
     }
 
-    subscript(slot: Place) -> Open {
+    subscript(place: Place) -> Open {
         get {
-            guard let open = entries[slot] else { preconditionFailure("a free place") }
+            guard let open = entries[place] else { preconditionFailure("a free place") }
             return open
         }
-        set { entries[slot] = newValue }
+        set { entries[place] = newValue }
     }
 
-    mutating func remove(_ slot: Place) {
-        numbers[slot] = 0
-        entries[slot] = nil
-        free.append(slot)
+    mutating func remove(_ place: Place) {
+        numbers[place] = 0
+        entries[place] = nil
+        free.append(place)
     }
 }

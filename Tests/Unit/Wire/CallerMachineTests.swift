@@ -76,7 +76,7 @@ import Wire
             Sample.unary, descriptors: 0, deadline: .seconds(1), now: Sample.start)
         let deadline = Sample.start.advanced(by: .seconds(1))
         guard case .nothing = machine.tick(now: deadline),
-            case .gaveUp(opened.slot, let cancel?, wasCancelled: false) = machine.tick(
+            case .gaveUp(opened.place, let cancel?, wasCancelled: false) = machine.tick(
                 now: deadline.advanced(by: ConnectionMachine.answerGrace))
         else {
             Issue.record("wrong")
@@ -130,9 +130,9 @@ import Wire
         let machine = Sample.caller()
         let opened = try machine.begin(
             Sample.unary, descriptors: 0, deadline: .seconds(20), now: Sample.start)
-        let cancel = machine.cancel(opened.slot, transaction: 1, now: Sample.start)
+        let cancel = machine.cancel(opened.place, transaction: 1, now: Sample.start)
         #expect(cancel?.kind == .cancel)
-        #expect(machine.cancel(opened.slot, transaction: 1, now: Sample.start) == nil)
+        #expect(machine.cancel(opened.place, transaction: 1, now: Sample.start) == nil)
         let limit = Sample.start.advanced(by: ConnectionMachine.cancelGrace)
         #expect(machine.nextDeadline == limit)
         guard case .gaveUp(_, cancel: nil, wasCancelled: true) = machine.tick(now: limit) else {
@@ -147,12 +147,12 @@ import Wire
             Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
         #expect(
             machine.received(Sample.header(.reply), body: [], now: Sample.start).name == "reply")
-        #expect(machine.cancel(opened.slot, transaction: 1, now: Sample.start) == nil)
+        #expect(machine.cancel(opened.place, transaction: 1, now: Sample.start) == nil)
         // The next request gets the same place: the old cancel must not reach it.
         let next = try machine.begin(
             Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
-        #expect(next.slot == opened.slot)
-        #expect(machine.cancel(opened.slot, transaction: 1, now: Sample.start) == nil)
+        #expect(next.place == opened.place)
+        #expect(machine.cancel(opened.place, transaction: 1, now: Sample.start) == nil)
     }
 
     @Test func afterStoppingOpenRequestsAreAnsweredAndNewOnesUnavailable() throws {

@@ -123,11 +123,11 @@ import Wire
             let machine = Sample.listener()
             let received = machine.received(
                 Sample.header(.request, transaction: first), body: [], now: Sample.start)
-            guard case .request(let slot, _) = received else {
+            guard case .request(let place, _) = received else {
                 Issue.record("\(received)")
                 return
             }
-            _ = machine.finish(slot, transaction: first, .reply)
+            _ = machine.finish(place, transaction: first, .reply)
             let again = machine.received(
                 Sample.header(.request, transaction: second), body: [], now: Sample.start)
             #expect(again.violated == "transaction")
@@ -148,11 +148,11 @@ import Wire
         #expect(machine.finish(17, transaction: 18, .reply) != nil)
         let fits = machine.received(
             Sample.header(.request, transaction: 301), body: [], now: Sample.start)
-        guard case .request(let slot, _) = fits else {
+        guard case .request(let place, _) = fits else {
             Issue.record("\(fits)")
             return
         }
-        #expect(slot == 17)
+        #expect(place == 17)
         #expect(machine.finish(17, transaction: 18, .reply) == nil)
     }
 
@@ -163,12 +163,12 @@ import Wire
             now: Sample.start)
         let due = Sample.start.advanced(by: .milliseconds(5))
         #expect(machine.nextDeadline == due)
-        guard case .expired(let slot, let header) = machine.tick(now: due) else {
+        guard case .expired(let place, let header) = machine.tick(now: due) else {
             Issue.record("not expired")
             return
         }
         #expect(header.kind == .fault && header.transaction == 1)
-        #expect(machine.finish(slot, transaction: 1, .reply) == nil)
+        #expect(machine.finish(place, transaction: 1, .reply) == nil)
         guard case .nothing = machine.tick(now: due) else {
             Issue.record("expired twice")
             return

@@ -79,7 +79,7 @@ import Wire
         for _ in 0..<WireLimits.creditInitial {
             #expect(machine.received(item, body: [], now: Sample.start).name == "item")
         }
-        #expect(machine.grant(opened.slot, transaction: 1, items: 1) != nil)
+        #expect(machine.grant(opened.place, transaction: 1, items: 1) != nil)
         #expect(machine.received(item, body: [], now: Sample.start).name == "item")
         #expect(machine.received(item, body: [], now: Sample.start).violated == "credit")
     }

@@ -116,25 +116,25 @@ final class Rig {
     func close(_ farewell: ConnectionMachine.Farewell) { machine.close(farewell) }
     func stop(now: Instant) -> ConnectionMachine.Farewell? { machine.stop(now: now) }
 
-    func finish(_ slot: Place, transaction: UInt64, _ kind: FrameKind) -> FrameHeader? {
-        machine.finish(slot, transaction: transaction, kind)
+    func finish(_ place: Place, transaction: UInt64, _ kind: FrameKind) -> FrameHeader? {
+        machine.finish(place, transaction: transaction, kind)
     }
 
-    func item(_ slot: Place, transaction: UInt64) -> ConnectionMachine.ItemPermit {
-        machine.item(slot, transaction: transaction)
+    func item(_ place: Place, transaction: UInt64) -> ConnectionMachine.ItemPermit {
+        machine.item(place, transaction: transaction)
     }
 
     func begin(
         _ method: MethodDescriptor, descriptors: Int, deadline: Duration?, now: Instant
-    ) throws(Fault) -> (slot: Place, header: FrameHeader) {
+    ) throws(Fault) -> (place: Place, header: FrameHeader) {
         try machine.begin(method, descriptors: descriptors, deadline: deadline, now: now)
     }
 
-    func cancel(_ slot: Place, transaction: UInt64, now: Instant) -> FrameHeader? {
-        machine.cancel(slot, transaction: transaction, now: now)
+    func cancel(_ place: Place, transaction: UInt64, now: Instant) -> FrameHeader? {
+        machine.cancel(place, transaction: transaction, now: now)
     }
 
-    func grant(_ slot: Place, transaction: UInt64, items: UInt32) -> FrameHeader? {
-        machine.grant(slot, transaction: transaction, items: items)
+    func grant(_ place: Place, transaction: UInt64, items: UInt32) -> FrameHeader? {
+        machine.grant(place, transaction: transaction, items: items)
     }
 }

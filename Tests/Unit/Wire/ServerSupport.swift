@@ -33,6 +33,11 @@ final class Served: Sendable {
         try? File.remove(path)
     }
 
+    /// Ends all connections without a word, as when the daemon was killed.
+    func dropConnections() async {
+        await thread.run { _ in server.dropConnections() }
+    }
+
     func connect() async throws(Fault) -> Connection {
         try await Connection.connect(
             path: path, loop: thread.loop, interfaces: [BoxBuilderInterface.descriptor],
