@@ -57,8 +57,14 @@ struct Root: ~Copyable {
         try step("mount root") { () throws(Errno) in
             // The upper directory is the root's own inode from now on: it looks as the box's.
             let like = try File.status(image)
-            try File.makeDirectory(at: layer, "upper", mode: 0o700)
-            try File.makeDirectory(at: layer, "work", mode: 0o700)
+            // A fresh layer has both already.
+            for name in ["upper", "work"] {
+                do throws(Errno) {
+                    try File.makeDirectory(at: layer, name, mode: 0o700)
+                } catch .exists {
+                    continue
+                }
+            }
             let upper = try File.open(at: layer, "upper", .readOnly, [.directory])
             try File.setOwner(upper, uid: like.uid, gid: like.gid)
             try File.setMode(upper, like.permissions)

@@ -73,8 +73,9 @@ enum Witness {
         }
     }
 
-    /// The outcome is on the disk, whole, when this returns; a disk that refuses loses it, and the
-    /// supervisor then says so.
+    /// The outcome is on the disk, whole, before it has its name. Its name may be lost with the
+    /// machine's power, and the supervisor then says that the machine went down. A disk that refuses
+    /// loses it, too.
     private static func record(_ outcome: LaunchOutcome, _ directory: borrowing Descriptor) {
         _ = try? write(outcome.encoded(), as: InstanceFiles.ended, directory)
     }
@@ -87,6 +88,5 @@ enum Witness {
         try File.writeAll(file, [UInt8](bytes))
         if name == InstanceFiles.ended { try File.sync(file) }
         try File.rename(at: directory, temporary, to: directory, name)
-        if name == InstanceFiles.ended { try File.sync(directory) }
     }
 }

@@ -15,6 +15,9 @@ struct DiskImages: Sendable {
     // LIMIT: templates kept; past it all are made anew when asked for.
     private static let templatesMax = 64
 
+    /// What every layer begins with.
+    private var skeleton: String { "\(directory)/skeleton" }
+
     init(directory: String, maker: String) throws(Errno) {
         self.directory = directory
         self.maker = maker
@@ -65,6 +68,7 @@ struct DiskImages: Sendable {
         let temporary = "\(path).\(Random.integer())"
         do throws(Errno) {
             try forgetOldTemplates()
+            for name in ["upper", "work"] { try File.makeDirectories("\(skeleton)/\(name)") }
             let file = try File.open(temporary, .readWrite, [.create, .exclusive])
             try File.setSize(file, bytes: bytes)
         } catch {
@@ -82,7 +86,7 @@ struct DiskImages: Sendable {
                 "-U", "00000000-0000-4000-8000-000000000001",
                 "-E", "lazy_itable_init=1,nodiscard,"
                     + "hash_seed=00000000-0000-4000-8000-000000000002",
-                temporary,
+                "-d", skeleton, temporary,
             ])
         plan.environment = ["E2FSPROGS_FAKE_TIME=1"]
         plan.give(standardStream: 2, as: 2)
@@ -109,7 +113,7 @@ struct DiskImages: Sendable {
             return true
         }
         guard names.count >= Self.templatesMax else { return }
-        for name in names { try? File.remove(at: held, name) }
+        for name in names where name.hasSuffix(".ext4") { try? File.remove(at: held, name) }
     }
 }
 
