@@ -7,6 +7,11 @@ import Syscalls
 extension GatewayService {
     // LIMIT: 60 s for the supervisor to begin with an instance: it mounts and makes a disk image.
     private static let launchDeadline = Duration.seconds(60)
+    // LIMIT: 10 s to open a box, which is a row and three descriptors.
+    private static let openDeadline = Duration.seconds(10)
+    // LIMIT: 2 s to release one before the end is told all the same, and it is tried again: whoever
+    // stops an instance does not wait for a box-builder that is away.
+    private static let releaseDeadline = Duration.seconds(2)
     // LIMIT: 1 MiB for a specification without its filesystem, as box-builder bounds it.
     private static let specificationBytesMax = 1 << 20
 
@@ -29,7 +34,7 @@ extension GatewayService {
             var open = OpenBoxRequest()
             open.box = record.reference
             open.holder = record.id.description
-            let (reply, parcel) = try await boxes.openBox(open)
+            let (reply, parcel) = try await boxes.openBox(open, deadline: Self.openDeadline)
             let serviceID = reply.summary.serviceIDBytes
             guard let image = parcel.take(0), let objects = parcel.take(1),
                 let specification = parcel.take(2)
@@ -142,7 +147,7 @@ extension GatewayService {
         var request = ReleaseBoxRequest()
         request.holder = id.description
         do throws(Fault) {
-            _ = try await boxes.releaseBox(request)
+            _ = try await boxes.releaseBox(request, deadline: Self.releaseDeadline)
             tell(.released(id))
         } catch {
             logger.debug("the box of \(id) is not released: \(error)")

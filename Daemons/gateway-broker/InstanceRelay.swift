@@ -90,7 +90,10 @@ final class InstanceRelay {
     }
 
     private static func listen(port: UInt16) throws(Errno) -> Descriptor {
-        try InternetSocket.listen(.loopback(port: port), backlog: backlog)
+        let listener = try InternetSocket.listen(.loopback(port: port), backlog: backlog)
+        // tcp(7): what is accepted inherits it.
+        try InternetSocket.setNoDelay(listener)
+        return listener
     }
 
     private func accept(_ listener: Listener) {
@@ -151,9 +154,6 @@ final class InstanceRelay {
             near: near, far: far, traffic: traffic, loop: relay.loop, shop: relay.shop
         ) { [unowned self] in ended($0) }
         do throws(Errno) {
-            try InternetSocket.setNoDelay(near.descriptor)
-            try far.descriptor.setNonBlocking(true)
-            try InternetSocket.setNoDelay(far.descriptor)
             _ = try InternetSocket.connect(far.descriptor, to: .loopback(port: port))
         } catch {
             return drop(near)
@@ -216,7 +216,7 @@ final class InstanceRelay {
         guard let sockets, sockets.count > 0 else { return supplyFailed() }
         for index in 0..<sockets.count {
             guard let socket = sockets.take(index) else { continue }
-            let far = RelaySocket(socket)
+            guard let far = Self.prepared(socket) else { continue }
             if waiting.isEmpty {
                 spares.append(far)
             } else {
@@ -226,6 +226,19 @@ final class InstanceRelay {
         }
         resume()
         refill()
+    }
+
+    /// Before it is needed, so that a connection does not wait for it.
+    private static func prepared(_ socket: consuming Descriptor) -> RelaySocket? {
+        let far = RelaySocket(socket)
+        do throws(Errno) {
+            try far.descriptor.setNonBlocking(true)
+            try InternetSocket.setNoDelay(far.descriptor)
+            return far
+        } catch {
+            // Not a TCP socket: nothing to relay to.
+            return nil
+        }
     }
 
     func supplyFailed() {

@@ -88,9 +88,11 @@ package final class RelayLink {
     }
 
     private func runBoth() {
-        let out = outward.run(from: near.descriptor, to: far.descriptor, with: shop)
+        let out = outward.run(
+            from: near.descriptor, to: far.descriptor, with: shop, isLast: inward.hasEnded)
         traffic.toInstance += out.moved
-        let back = inward.run(from: far.descriptor, to: near.descriptor, with: shop)
+        let back = inward.run(
+            from: far.descriptor, to: near.descriptor, with: shop, isLast: outward.hasEnded)
         traffic.fromInstance += back.moved
         if out.hasFailed || back.hasFailed { return abort() }
         if outward.hasEnded, inward.hasEnded { return finish() }
@@ -148,7 +150,8 @@ private struct Direction: ~Copyable {
     private(set) var hasEnded = false
 
     mutating func run(
-        from source: borrowing Descriptor, to sink: borrowing Descriptor, with shop: RelayWorkshop
+        from source: borrowing Descriptor, to sink: borrowing Descriptor, with shop: RelayWorkshop,
+        isLast: Bool
     ) -> Turn {
         guard isSourceReady, isSinkReady, !hasEnded else { return Turn() }
         let before = pump.delivered
@@ -162,8 +165,8 @@ private struct Direction: ~Copyable {
         case .budgetSpent: turn.wantsMore = true
         case .ended:
             hasEnded = true
-            // Not connected any more: then the other side knows.
-            try? Socket.shutdown(sink, .send)
+            // The last direction ends with the sockets. A sink that is not connected any more knows.
+            if !isLast { try? Socket.shutdown(sink, .send) }
         case .failed: turn.hasFailed = true
         }
         return turn
