@@ -113,12 +113,33 @@ package struct NodeLayout {
             hint: "Name a directory that root can write with --state.", code: .cannotMake)
     }
 
+    /// Two nodes beside each other share neither a cgroup nor the users of their instances: both are
+    /// chosen by the state directory.
+    private var cgroup: String {
+        state == Self.stateDefault ? "celaut" : "celaut-\(String(number, radix: 16))"
+    }
+
+    // LIMIT: a node has 2^28 users for its instances, 65,536 for each. From 2^28 on there is room for
+    // eleven nodes, past the users that people, systemd and containers have.
+    private var uidBase: UInt64 {
+        let place = state == Self.stateDefault ? 0 : 1 + UInt64(number) % 10
+        return (1 + place) << 28
+    }
+
+    /// FNV-1a of the state directory's path.
+    private var number: UInt32 {
+        state.utf8.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }
+    }
+
     /// The configuration of a daemon in a foreground node.
     package func configuration(_ daemon: String) -> String {
         var lines = [
-            "# Written by `celautctl up` at each start.", "state = \"\(Self.quoted(state))\"", "",
-            "[callers]", "admin = [0]",
+            "# Written by `celautctl up` at each start.", "state = \"\(Self.quoted(state))\"",
         ]
+        if daemon == "sandbox-supervisor" {
+            lines += ["cgroup = \"\(cgroup)\"", "uid_base = \(uidBase)"]
+        }
+        lines += ["", "[callers]", "admin = [0]"]
         switch daemon {
         case "gateway-broker":
             lines += [

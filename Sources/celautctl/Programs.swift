@@ -6,21 +6,22 @@ import Syscalls
 /// open to others (a home directory), they are copied, with the libraries that are not the
 /// system's, to a folder of the node's state.
 package enum Programs {
+    private static let programs = NodeLayout.daemons + ["sandbox-launcher"]
+
     /// The folder to start the daemons from.
     static func folder(built: String, state: String) throws(Complaint) -> String {
-        for daemon in NodeLayout.daemons where !File.isExecutable("\(built)/\(daemon)") {
+        for daemon in programs where !File.isExecutable("\(built)/\(daemon)") {
             throw Complaint(
                 "The program \(daemon) is not in \(built).",
                 hint: "Build it, or name its directory with --daemons.", code: .notFound)
         }
-        let names = ["sandbox-launcher"] + NodeLayout.daemons
-        let libraries = names.flatMap { Self.libraries("\(built)/\($0)") }
+        let libraries = programs.flatMap { Self.libraries("\(built)/\($0)") }
         let needed = Set(libraries.filter { !$0.hasPrefix("/lib") && !$0.hasPrefix("/usr/lib") })
         if (needed + ["\(built)/x"]).allSatisfy(isOpenToAll) { return built }
         let copies = "\(state)/programs"
         do throws(Errno) {
             try File.makeDirectories(copies, mode: 0o755)
-            for path in names.map({ "\(built)/\($0)" }) + needed.sorted() {
+            for path in programs.map({ "\(built)/\($0)" }) + needed.sorted() {
                 try copy(path, to: "\(copies)/\(name(path))")
             }
         } catch {
