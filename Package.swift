@@ -124,7 +124,7 @@ let package = Package(
         tests("Unit", "Chassis", ["Chassis", "Syscalls", "Interfaces", "Channel", logging, database]),
         tests("Unit", "ServiceModel", ["ServiceModel", "Syscalls", protobuf, crypto]),
         tests("Unit", "BoxBuilder", ["box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
-        tests("Unit", "Sandbox", ["sandbox-supervisor", "LaunchPlan", "Interfaces", "Syscalls", "Wire"]),
+        tests("Unit", "Sandbox", ["sandbox-supervisor", "sandbox-launcher", "LaunchPlan", "Interfaces", "Syscalls", "Wire"]),
         tests(
             "Unit", "Gateway",
             ["gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database, logging]),

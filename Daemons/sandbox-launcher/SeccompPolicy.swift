@@ -6,13 +6,13 @@
 // reason, stops the launcher.
 
 import CSeccomp
-import LaunchPlan
+package import LaunchPlan
 import Syscalls
 
-enum SeccompPolicy {
-    struct Entry: Equatable {
-        let name: String
-        let reason: String
+package enum SeccompPolicy {
+    package struct Entry: Equatable {
+        package let name: String
+        package let reason: String
     }
 
     /// Namespace flags of clone: all would give capabilities over something new.
@@ -30,8 +30,11 @@ enum SeccompPolicy {
     /// TCP, UDP and its own Unix sockets.
     private static let families: [UInt64] = [1, 2, 10]
 
-    static func compile() throws(LaunchFailure) -> [UInt8] {
-        let entries = try entries(PackageResources.seccomp_policy)
+    /// The file, as it was built in.
+    package static var file: [UInt8] { PackageResources.seccomp_policy }
+
+    package static func compile() throws(LaunchFailure) -> [UInt8] {
+        let entries = try entries(file)
         // SCMP_ACT_ERRNO(EPERM)
         let refuse: UInt32 = 0x0005_0000 | 1
         guard let context = unsafe seccomp_init(refuse) else {
@@ -54,7 +57,7 @@ enum SeccompPolicy {
     }
 
     /// `name   # reason`, one a line; empty lines and lines of comment only are skipped.
-    static func entries(_ file: [UInt8]) throws(LaunchFailure) -> [Entry] {
+    package static func entries(_ file: [UInt8]) throws(LaunchFailure) -> [Entry] {
         var entries: [Entry] = []
         for line in String(decoding: file, as: UTF8.self).split(separator: "\n") {
             let parts = line.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
