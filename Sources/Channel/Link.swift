@@ -55,7 +55,7 @@ class Link: @unchecked Sendable {
     /// Begins to serve, with this side's hello.
     func start(program: String, version: String) throws(Errno) {
         guard let socket else { return }
-        watch = try loop.watch(raw: socket.raw, .readable) { [self] ready in ready_(ready) }
+        watch = try loop.watch(raw: socket.raw, .readable) { [self] ready in look(ready) }
         let hello = machine.hello(program: program, version: version)
         do throws(Fault) {
             send(FrameHeader(.hello), body: try Body.encode(hello))
@@ -72,7 +72,20 @@ class Link: @unchecked Sendable {
         // What was not sent is given up: the goodbye must not wait for a peer that does not read.
         outgoing.removeAll()
         say(farewell)
+        discardUnread()
         end(farewell)
+    }
+
+    // LIMIT: packets thrown away before closing. Closing with more unread is no harm: the peer then
+    // hears of a reset before it reads the goodbye.
+    private static let discardedPacketsMax = 256
+
+    private func discardUnread() {
+        guard let socket else { return }
+        for _ in 0..<Self.discardedPacketsMax {
+            guard let received = try? loop.buffer.receive(socket.descriptor), received.bytes > 0
+            else { return }
+        }
     }
 
     /// Says a goodbye that does not end the connection, or is followed by `end`.
@@ -172,7 +185,7 @@ class Link: @unchecked Sendable {
 
     // MARK: Receiving
 
-    private func ready_(_ ready: Ready) {
+    private func look(_ ready: Ready) {
         if ready.contains(.writable) { flush() }
         guard !isEnded else { return }
         if interest.contains(.readable) {

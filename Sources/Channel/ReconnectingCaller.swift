@@ -46,9 +46,21 @@ package actor ReconnectingCaller: Caller {
             guard error.code == .unavailable, method.idempotency.mayRepeat,
                 method.requestDescriptors.allSatisfy(\.canBeSentAgain), loop.now < end,
                 !Task.isCancelled
-            else { throw error }
-            return try await attempt(method, body, descriptors, until: end)
+            else { throw named(error) }
         }
+        do throws(Fault) {
+            return try await attempt(method, body, descriptors, until: end)
+        } catch {
+            throw named(error)
+        }
+    }
+
+    /// `.unavailable` says what is.
+    private func named(_ fault: Fault) -> Fault {
+        guard fault.code == .unavailable, fault.subject.isEmpty else { return fault }
+        var fault = fault
+        fault.subject = path
+        return fault
     }
 
     package func open(

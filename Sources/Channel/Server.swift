@@ -218,16 +218,16 @@ package final class Server: @unchecked Sendable {
         let link = ServedLink(socket, peer: peer, role: found ?? .client, server: self)
         users[peer.uid, default: User()].connections += 1
         links[ObjectIdentifier(link)] = link
+        // Who is turned away hears that and no hello, so that he cannot take himself for welcome.
+        if found == nil { return link.end(saying: .init(.forbidden)) }
+        if (users[peer.uid]?.connections ?? 0) > limits.connectionsPerUser {
+            return link.end(saying: .init(.limitReached, subject: "connectionsPerUser"))
+        }
         do throws(Errno) {
             try link.start(program: program, version: version)
         } catch {
             report(.acceptFailed(error))
-            return link.end(nil)
-        }
-        if found == nil {
-            link.end(saying: .init(.forbidden))
-        } else if (users[peer.uid]?.connections ?? 0) > limits.connectionsPerUser {
-            link.end(saying: .init(.limitReached, subject: "connectionsPerUser"))
+            link.end(nil)
         }
     }
 
