@@ -171,5 +171,17 @@ package struct NodeLayout {
             try? File.remove(notifyPath(daemon))
         }
         try? File.removeDirectory(runtime)
+        removeCgroup()
+    }
+
+    /// The supervisor's own part of each hierarchy, which nothing is left in; instances that were
+    /// kept keep theirs.
+    private func removeCgroup() {
+        let root = "/sys/fs/cgroup"
+        var places = [root]
+        if let directory = try? Directory.open(root), let entries = try? Directory.list(directory) {
+            places += entries.filter { $0.kind == .directory }.map { "\(root)/\($0.name)" }
+        }
+        for place in places { try? File.removeDirectory("\(place)/\(cgroup)") }
     }
 }
