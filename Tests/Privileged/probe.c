@@ -4,6 +4,7 @@
  *   run COMMAND       runs it with /bin/busybox sh; its output, then "=STATUS"
  *   call NR A B C D E makes the system call in a child; "ok", "errno N" or "signal N"
  *   socket FAMILY TYPE PROTOCOL   the same for socket(2)
+ *   connect ADDRESS PORT          over TCP; "ok" or "errno N"
  *   allocate MEBIBYTES            takes and touches memory; "ok"
  *   exit CODE, signal NUMBER      ends itself so
  *   say TEXT, complain TEXT       writes a line to its output or error output; "ok"
@@ -12,6 +13,8 @@
  *   bomb                          forks until it cannot; "forked N errno E", and all go
  *   environment                   its own environment, one "NAME=VALUE" a line, as execve gave it
  */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -93,6 +96,20 @@ static void bomb(int fd) {
     while (count-- > 0) wait(NULL);
 }
 
+static void reach(int fd, char *arguments) {
+    char text[64] = "ok\n";
+    char *port = strchr(arguments, ' ');
+    struct sockaddr_in there = {.sin_family = AF_INET};
+    if (port) *port++ = 0;
+    there.sin_port = htons((uint16_t)atoi(port ? port : "0"));
+    inet_pton(AF_INET, arguments, &there.sin_addr);
+    int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (out < 0 || connect(out, (struct sockaddr *)&there, sizeof there))
+        snprintf(text, sizeof text, "errno %d\n", errno);
+    close(out);
+    answer(fd, text);
+}
+
 static void allocate(int fd, size_t mebibytes) {
     char *memory = mmap(NULL, mebibytes << 20, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -115,7 +132,8 @@ static void obey(int fd, char *line) {
         char text[128];
         snprintf(text, sizeof text, "%d %s", SYS_socket, rest);
         call(fd, text);
-    } else if (!strcmp(line, "allocate")) allocate(fd, (size_t)atol(rest));
+    } else if (!strcmp(line, "connect")) reach(fd, rest);
+    else if (!strcmp(line, "allocate")) allocate(fd, (size_t)atol(rest));
     else if (!strcmp(line, "exit")) _exit(atoi(rest));
     else if (!strcmp(line, "signal")) {
         signal(atoi(rest), SIG_DFL);
@@ -156,7 +174,7 @@ int main(void) {
     printf("probe ready\n");
     fflush(stdout);
     for (;;) {
-        int fd = accept(listener, NULL, NULL);
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) continue;
         char line[4096];
         size_t length = 0;

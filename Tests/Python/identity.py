@@ -14,8 +14,8 @@ def varint(number):
 
 
 def number(field, value):
-    """A number; zero is not written."""
-    return varint(field << 3) + varint(value) if value else b""
+    """A number that is there: zero is written too."""
+    return varint(field << 3) + varint(value)
 
 
 def blob(field, value):
@@ -72,7 +72,7 @@ def service(description, tree):
     container += blob(2, filesystem(tree))
     container += blob(3, b"".join(blob(1, part) for part in description["init"]["entry_path"]))
     container += blob(4, blob(1, resources(at_init)) + blob(2, resources(asked.get("at_most", at_init))))
-    container += blob(5, blob(1, "__config__"))
+    container += blob(5, blob(1, "__config__") + blob(2, b""))
     container += b"".join(
         blob(7, blob(1, name) + blob(2, b"")) for name in sorted(description.get("envs", {})))
     slots = b"".join(

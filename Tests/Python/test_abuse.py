@@ -1,6 +1,7 @@
 """What a peer may do wrong, and what it must get: against every daemon, over the real sockets. After
 each the same process still serves others."""
 
+import json
 import os
 import random
 import socket
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+import boxes
 import wire_client as w
 from node import DAEMONS, wait_until
 
@@ -28,6 +30,11 @@ def daemon(node, request):
     before = node.pid(request.param)
     yield request.param
     assert node.pid(request.param) == before, node.log()[-2000:]
+
+
+def a_description():
+    """Of a service that would be good, so that only the tree is waited for."""
+    return boxes.as_descriptor(json.dumps(boxes.described()).encode())
 
 
 def raw(node, daemon, **options):
@@ -244,7 +251,7 @@ def test_a_transaction_used_twice_ends_the_connection_or_the_request(node, daemo
 def test_credit_past_its_bound_ends_the_connection(node):
     method = "BoxBuilder.ImportBox"
     reading, writing = os.pipe()
-    description = os.memfd_create("description")
+    description = a_description()
     with w.Connection(node.socket("box-builder"), ["BoxBuilder"], timeout=10) as connection:
         transaction = connection.start(method, w.box.ImportBoxRequest(), [reading, description])
         connection.give_credit(method, transaction, 65_535)
@@ -344,8 +351,7 @@ def test_transactions_past_the_bound_get_a_fault_and_the_others_are_answered(nod
     """256 imports wait for a tar that does not come; the next is refused, the rest can be ended."""
     method = "BoxBuilder.ImportBox"
     reading, writing = os.pipe()
-    description = os.memfd_create("description")
-    os.write(description, b"{}")
+    description = a_description()
     with w.Connection(node.socket("box-builder"), ["BoxBuilder"], timeout=20) as connection:
         started = [connection.start(method, w.box.ImportBoxRequest(), [reading, description])
                    for _ in range(257)]
@@ -431,8 +437,7 @@ def test_garbage_packets_never_end_a_daemon(node, daemon):
 
 def test_a_deadline_that_passes_ends_the_request_with_a_fault(node):
     reading, writing = os.pipe()
-    description = os.memfd_create("description")
-    os.write(description, b"{}")
+    description = a_description()
     with w.Connection(node.socket("box-builder"), ["BoxBuilder"], timeout=20) as connection:
         start = time.monotonic()
         with pytest.raises(w.Fault) as caught:
@@ -447,8 +452,7 @@ def test_a_deadline_that_passes_ends_the_request_with_a_fault(node):
 
 def test_a_cancel_ends_a_stream_that_would_not_end(node):
     reading, writing = os.pipe()
-    description = os.memfd_create("description")
-    os.write(description, b"{}")
+    description = a_description()
     with w.Connection(node.socket("box-builder"), ["BoxBuilder"], timeout=20) as connection:
         transaction = connection.start(
             "BoxBuilder.ImportBox", w.box.ImportBoxRequest(), [reading, description])
