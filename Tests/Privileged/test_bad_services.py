@@ -129,8 +129,8 @@ def test_a_service_that_fills_its_disk_gets_no_space_and_nobody_else_does(node, 
     output, status = filler.run("dd if=/dev/zero of=/tmp/fill bs=1M count=500", timeout=60)
     assert status != 0 and "No space left on device" in output, output
     size = int(filler.run("stat -c %s /tmp/fill")[0])
-    assert size <= 64 << 20, size
-    assert size >= 32 << 20, size
+    # What was promised, and no more than a sixteenth above it: the file system counts in its own way.
+    assert 63 << 20 <= size <= 68 << 20, size
     assert neighbour.run("dd if=/dev/zero of=/tmp/some bs=1M count=10 2>/dev/null")[1] == 0
     free = os.statvfs(node.state)
     assert free.f_bavail * free.f_frsize > 100 << 20
