@@ -1,1 +1,5 @@
-// placeholder, replaced by its owner
+// box-builder: turns trees into boxes and boxes into mountable roots; see README.md.
+
+import Chassis
+
+Daemon.run(BoxBuilderProgram.self)

@@ -1,0 +1,143 @@
+import Channel
+package import Interfaces
+import Logging
+import ServiceModel
+package import Syscalls
+
+/// The operations.
+extension BoxBuilderService: BoxBuilderHandler {
+    // LIMIT: rows read at once for a list: a listing holds no more, whatever is stored.
+    private static let pageRows = 128
+
+    package func importBox(
+        _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext,
+        items: ItemSink<ImportBoxItem>
+    ) async throws(Fault) {
+        let tag = request.tag
+        guard tag.utf8.count <= ServiceDescription.tagBytesMax else {
+            throw .tooLarge(
+                subject: "tag", limit: UInt64(ServiceDescription.tagBytesMax),
+                actual: UInt64(tag.utf8.count))
+        }
+        guard !tag.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+            throw .invalid(.badName, subject: "tag")
+        }
+        let ticket = try await takeTurn()
+        let summary: BoxSummary
+        do throws(Fault) {
+            summary = try await importBox(descriptors, tag: tag, items: items, ticket)
+        } catch {
+            endTurn(ticket)
+            if error.code == .internal || error.code == .corrupt {
+                logger.error("import for \(context.program): \(error)")
+            }
+            throw error
+        }
+        endTurn(ticket)
+        var item = ImportBoxItem()
+        item.box = summary
+        try await items.send(item)
+    }
+
+    package func listBoxes(
+        _ request: ListBoxesRequest, context: CallContext, items: ItemSink<BoxSummary>
+    ) async throws(Fault) {
+        var last: ServiceID?
+        while true {
+            let (index, after) = (index, last)
+            let page = try await loop.runBlocking { () throws(Fault) in
+                try index.boxes(after: after, max: Self.pageRows)
+            }
+            for record in page { try await items.send(record.summary) }
+            guard page.count == Self.pageRows else { return }
+            last = page.last?.id
+        }
+    }
+
+    package func inspectBox(
+        _ request: InspectBoxRequest, context: CallContext
+    ) async throws(Fault) -> (InspectBoxReply, Parcel) {
+        let index = index
+        let (record, holders) = try await loop.runBlocking { () throws(Fault) in
+            try index.find(request.box)
+        }
+        var reply = InspectBoxReply()
+        reply.summary = record.summary
+        reply.holders = holders
+        let parcel = Parcel()
+        do throws(Errno) {
+            parcel.append(try Memfd.sealed(record.service, name: "service"))
+        } catch {
+            throw StoreFault.storing(error, "service")
+        }
+        return (reply, parcel)
+    }
+
+    package func removeBox(
+        _ request: RemoveBoxRequest, context: CallContext
+    ) async throws(Fault) -> RemoveBoxReply {
+        let (index, store) = (index, store)
+        let (id, freed) = try await loop.runBlocking { () throws(Fault) in
+            let (id, objects) = try index.remove(request.box)
+            let freed = try store.abandon(
+                id, objects, neededImage: index.has, needed: index.needs)
+            return (id, freed)
+        }
+        var reply = RemoveBoxReply()
+        reply.serviceIDBytes = id.bytes
+        reply.freedBytes = freed
+        return reply
+    }
+
+    package func openBox(
+        _ request: OpenBoxRequest, context: CallContext
+    ) async throws(Fault) -> (OpenBoxReply, Parcel) {
+        let (index, store) = (index, store)
+        let (record, parcel) = try await loop.runBlocking { () throws(Fault) in
+            let (record, isNew) = try index.hold(request.box, for: request.holder)
+            do throws(Errno) {
+                let parcel = Parcel()
+                parcel.append(try store.openImage(record.id))
+                parcel.append(try store.openObjects())
+                parcel.append(try Memfd.sealed(record.service, name: "service"))
+                return (record, parcel)
+            } catch {
+                if isNew { try index.release(request.holder) }
+                throw error == .noEntry
+                    ? Fault(.corrupt, subject: record.id.description)
+                    : StoreFault.storing(error, "images")
+            }
+        }
+        var reply = OpenBoxReply()
+        reply.summary = record.summary
+        return (reply, parcel)
+    }
+
+    package func releaseBox(
+        _ request: ReleaseBoxRequest, context: CallContext
+    ) async throws(Fault) -> ReleaseBoxReply {
+        let index = index
+        try await loop.runBlocking { () throws(Fault) in try index.release(request.holder) }
+        return ReleaseBoxReply()
+    }
+
+    package func listHolds(
+        _ request: ListHoldsRequest, context: CallContext, items: ItemSink<Hold>
+    ) async throws(Fault) {
+        var last = ""
+        while true {
+            let (index, after) = (index, last)
+            let page = try await loop.runBlocking { () throws(Fault) in
+                try index.holds(after: after, max: Self.pageRows)
+            }
+            for (holder, box) in page {
+                var hold = Hold()
+                hold.holder = holder
+                hold.serviceIDBytes = box.bytes
+                try await items.send(hold)
+                last = holder
+            }
+            guard page.count == Self.pageRows else { return }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import FoundationEssentials
+import GRDB
+import Interfaces
+
+/// Rows of the index as values and back.
+extension BoxIndex {
+    static func resolve(
+        _ reference: BoxReference, _ text: String, _ database: Database
+    ) throws -> ServiceID {
+        var found: Set<ServiceID> = []
+        func add(_ sql: String, _ arguments: StatementArguments) throws {
+            for data in try Data.fetchAll(database, sql: sql, arguments: arguments) {
+                if let id = ServiceID(data) { found.insert(id) }
+            }
+        }
+        let byTag = "SELECT id FROM tag JOIN box ON box.number = tag.box WHERE name = ?"
+        switch reference {
+        case .id(let id):
+            if try number(of: id, database) != nil { found.insert(id) }
+        case .prefixOrTag(let start):
+            try add(
+                "SELECT id FROM box WHERE id >= ? AND id <= ? ORDER BY id LIMIT 41",
+                [Data(bound(start, "0")), Data(bound(start, "f"))])
+            try add(byTag, [start])
+        case .tag(let tag):
+            try add(byTag, [tag])
+        }
+        return try BoxReference.only(found, for: text)
+    }
+
+    /// The first or last id with a start.
+    private static func bound(_ start: String, _ filler: Character) -> [UInt8] {
+        Hexadecimal.bytes(start + String(repeating: filler, count: 64 - start.utf8.count)) ?? []
+    }
+
+    static func number(of id: ServiceID, _ database: Database) throws -> Int64? {
+        try Int64.fetchOne(
+            database, sql: "SELECT number FROM box WHERE id = ?", arguments: [Data(id.bytes)])
+    }
+
+    /// Gives tags to a box, taken from whatever box had them.
+    static func name(_ number: Int64, _ tags: [String], _ database: Database) throws {
+        for tag in tags where !tag.isEmpty {
+            try database.execute(
+                sql: """
+                    INSERT INTO tag (name, box) VALUES (?, ?)
+                    ON CONFLICT (name) DO UPDATE SET box = excluded.box
+                    """, arguments: [tag, number])
+        }
+        let count =
+            try Int.fetchOne(
+                database, sql: "SELECT count(*) FROM tag WHERE box = ?", arguments: [number]) ?? 0
+        guard count <= tagsMax else {
+            throw Fault.limitReached(
+                subject: "tags", limit: UInt64(tagsMax), actual: UInt64(count))
+        }
+    }
+
+    static func insert(_ record: BoxRecord, _ database: Database) throws {
+        try database.execute(
+            sql: """
+                INSERT INTO box (
+                    id, architecture, entrypoint, entries, content_bytes, canonical_bytes,
+                    imported_at, slots, service
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                Data(record.id.bytes), record.architecture, record.entrypoint,
+                Int64(record.entries), Int64(record.contentBytes), Int64(record.canonicalBytes),
+                Int64(record.importedAt), record.slots.joined(separator: " "),
+                Data(record.service),
+            ])
+    }
+
+    static func record(of id: ServiceID, _ database: Database) throws -> BoxRecord {
+        guard
+            let row = try Row.fetchOne(
+                database, sql: "SELECT * FROM box WHERE id = ?", arguments: [Data(id.bytes)])
+        else { throw Fault(.notFound, subject: id.description) }
+        return try record(row, database)
+    }
+
+    static func record(_ row: Row, _ database: Database) throws -> BoxRecord {
+        guard let id = ServiceID(row["id"] as Data) else {
+            throw Fault(.corrupt, subject: "index")
+        }
+        let number: Int64 = row["number"]
+        return BoxRecord(
+            id: id,
+            tags: try String.fetchAll(
+                database, sql: "SELECT name FROM tag WHERE box = ? ORDER BY name",
+                arguments: [number]),
+            architecture: row["architecture"], entrypoint: row["entrypoint"],
+            entries: row["entries"], contentBytes: row["content_bytes"],
+            canonicalBytes: row["canonical_bytes"], importedAt: row["imported_at"],
+            slots: (row["slots"] as String).split(separator: " ").map(String.init),
+            service: [UInt8](row["service"] as Data))
+    }
+}

@@ -1,0 +1,212 @@
+import FoundationEssentials
+package import GRDB
+package import Interfaces
+package import ServiceModel
+
+/// Which boxes there are, what each needs of the store, and who holds it: in SQLite.
+///
+/// Keeps true: a change that returned is on the disk; a tag names one box, the last that was
+/// imported under it; a held box is not removed; a holder holds one box. Every call waits for the
+/// disk: not for the loop.
+package struct BoxIndex: Sendable {
+    // LIMIT: of one box; packing the same tree again under new names would add for ever.
+    package static let tagsMax = 64
+
+    // LIMIT: bytes of a holder's name: an instance id in hexadecimal, twice over.
+    package static let holderBytesMax = 64
+
+    // LIMIT: holds at once. A node runs a thousand instances; a holder that never releases meets it.
+    package static let holdsMax = 100_000
+
+    let queue: DatabaseQueue
+
+    package init(_ queue: DatabaseQueue) {
+        self.queue = queue
+    }
+
+    package static func migrate(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("1 boxes") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE box (
+                        number INTEGER PRIMARY KEY,
+                        id BLOB NOT NULL UNIQUE,
+                        architecture TEXT NOT NULL,
+                        entrypoint TEXT NOT NULL,
+                        entries INTEGER NOT NULL,
+                        content_bytes INTEGER NOT NULL,
+                        canonical_bytes INTEGER NOT NULL,
+                        imported_at INTEGER NOT NULL,
+                        slots TEXT NOT NULL,
+                        service BLOB NOT NULL
+                    ) STRICT;
+                    CREATE TABLE tag (
+                        name TEXT PRIMARY KEY NOT NULL,
+                        box INTEGER NOT NULL REFERENCES box ON DELETE CASCADE
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX tag_by_box ON tag (box);
+                    CREATE TABLE object (
+                        box INTEGER NOT NULL REFERENCES box ON DELETE CASCADE,
+                        digest BLOB NOT NULL,
+                        bytes INTEGER NOT NULL,
+                        PRIMARY KEY (digest, box)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX object_by_box ON object (box);
+                    CREATE TABLE hold (
+                        holder TEXT PRIMARY KEY NOT NULL,
+                        box INTEGER NOT NULL REFERENCES box ON DELETE RESTRICT,
+                        -- How the holder named the box.
+                        reference TEXT NOT NULL
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX hold_by_box ON hold (box);
+                    """)
+        }
+    }
+
+    func guarded<Value>(_ body: () throws -> Value) throws(Fault) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw StoreFault.index(error)
+        }
+    }
+
+    // MARK: Boxes
+
+    /// Adds a box whose contents and image are on the disk, or its tags where it is there already.
+    ///
+    /// - Returns: the box as it is now, and whether it was there.
+    package func add(
+        _ record: BoxRecord, objects: [ContentDigest: UInt64]
+    ) throws(Fault) -> (BoxRecord, alreadyPresent: Bool) {
+        try guarded {
+            try queue.write { database in
+                if let number = try Self.number(of: record.id, database) {
+                    try Self.name(number, record.tags, database)
+                    return (try Self.record(of: record.id, database), true)
+                }
+                try Self.insert(record, database)
+                let number = database.lastInsertedRowID
+                let statement = try database.makeStatement(
+                    sql: "INSERT INTO object (box, digest, bytes) VALUES (?, ?, ?)")
+                // In the order of the key: each page of the tree is written once.
+                for (digest, bytes) in objects.map({ (Data($0.key.bytes), $0.value) }).sorted(
+                    by: { $0.0.lexicographicallyPrecedes($1.0) })
+                {
+                    try statement.execute(arguments: [number, digest, Int64(bytes)])
+                }
+                try Self.name(number, record.tags, database)
+                return (try Self.record(of: record.id, database), false)
+            }
+        }
+    }
+
+    package func has(_ id: ServiceID) throws(Fault) -> Bool {
+        try guarded { try queue.read { try Self.number(of: id, $0) != nil } }
+    }
+
+    /// Whether any box needs the content.
+    package func needs(_ digest: ContentDigest) throws(Fault) -> Bool {
+        try guarded {
+            try queue.read { database in
+                let statement = try database.cachedStatement(
+                    sql: "SELECT 1 FROM object WHERE digest = ? LIMIT 1")
+                return try Int.fetchOne(statement, arguments: [Data(digest.bytes)]) != nil
+            }
+        }
+    }
+
+    /// Boxes by id, after one.
+    package func boxes(after id: ServiceID?, max: Int) throws(Fault) -> [BoxRecord] {
+        try guarded {
+            try queue.read { database in
+                try Row.fetchAll(
+                    database, sql: "SELECT * FROM box WHERE id > ? ORDER BY id LIMIT ?",
+                    arguments: [Data(id?.bytes ?? []), max]
+                ).map { try Self.record($0, database) }
+            }
+        }
+    }
+
+    /// The box that is meant, and who holds it.
+    package func find(_ text: String) throws(Fault) -> (BoxRecord, holders: [String]) {
+        let reference = try BoxReference(text)
+        return try guarded {
+            try queue.read { database in
+                let id = try Self.resolve(reference, text, database)
+                let holders = try String.fetchAll(
+                    database,
+                    sql: """
+                        SELECT holder FROM hold JOIN box ON box.number = hold.box
+                        WHERE box.id = ? ORDER BY holder LIMIT \(Self.holdersShownMax)
+                        """, arguments: [Data(id.bytes)])
+                return (try Self.record(of: id, database), holders)
+            }
+        }
+    }
+
+    // LIMIT: holders told of one box; they fit a reply with everything else in it.
+    private static let holdersShownMax = 400
+
+    /// Takes a box out of the index.
+    ///
+    /// - Returns: the contents no other box needs.
+    package func remove(
+        _ text: String
+    ) throws(Fault) -> (ServiceID, [(ContentDigest, bytes: UInt64)]) {
+        let reference = try BoxReference(text)
+        return try guarded {
+            try queue.write { database in
+                let id = try Self.resolve(reference, text, database)
+                guard let number = try Self.number(of: id, database) else {
+                    throw Fault(.notFound, subject: text)
+                }
+                let holders = try String.fetchAll(
+                    database, sql: "SELECT holder FROM hold WHERE box = ? ORDER BY holder LIMIT 40",
+                    arguments: [number])
+                guard holders.isEmpty else {
+                    throw Fault(.inUse, subject: id.description, lines: holders)
+                }
+                let alone = try Row.fetchAll(
+                    database,
+                    sql: """
+                        SELECT digest, bytes FROM object WHERE box = ? AND NOT EXISTS (
+                            SELECT 1 FROM object AS other
+                            WHERE other.digest = object.digest AND other.box <> object.box)
+                        """, arguments: [number])
+                try database.execute(sql: "DELETE FROM box WHERE number = ?", arguments: [number])
+                return (
+                    id,
+                    alone.compactMap { row in
+                        ContentDigest(row["digest"] as Data).map { ($0, row["bytes"] as UInt64) }
+                    }
+                )
+            }
+        }
+    }
+
+    /// The contents that boxes need, of those whose digest starts with a byte.
+    package func needed(startingWith byte: UInt8) throws(Fault) -> Set<ContentDigest> {
+        try guarded {
+            try queue.read { database in
+                let start = Data([byte])
+                let end = byte == 255 ? Data(repeating: 255, count: 33) : Data([byte + 1])
+                let rows = try Row.fetchCursor(
+                    database,
+                    sql: "SELECT DISTINCT digest FROM object WHERE digest >= ? AND digest < ?",
+                    arguments: [start, end])
+                var needed: Set<ContentDigest> = []
+                while let row = try rows.next() {
+                    if let digest = ContentDigest(row["digest"] as Data) { needed.insert(digest) }
+                }
+                return needed
+            }
+        }
+    }
+
+    package func count() throws(Fault) -> Int {
+        try guarded {
+            try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM box") ?? 0 }
+        }
+    }
+}

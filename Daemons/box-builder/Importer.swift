@@ -1,0 +1,224 @@
+import Crypto
+package import Interfaces
+package import ServiceModel
+package import Syscalls
+
+/// Makes a box of an archive and a description, on a worker thread, from the first byte to the
+/// index.
+///
+/// Keeps true: the index has a box only when its contents and image are on the disk; an import that
+/// fails or is cancelled leaves nothing. Refuses trees and descriptions by what is wrong in them.
+package struct Importer: Sendable {
+    let store: ObjectStore
+    let index: BoxIndex
+
+    package init(store: ObjectStore, index: BoxIndex) {
+        self.store = store
+        self.index = index
+    }
+
+    // LIMIT: how long a silent sender of a description is waited for before `isCancelled` is asked.
+    private static let patience: Int32 = 100
+
+    // LIMIT: bytes of a content read in one step.
+    private static let stepBytes = 262_144
+
+    // LIMIT: PATH_MAX of Linux without its NUL: the program is started by this path.
+    private static let entrypointBytesMax = 4_095
+
+    /// - Parameters:
+    ///   - tag: beside those in the description; may be empty.
+    ///   - now: seconds since 1970.
+    package func run(
+        archive: borrowing Descriptor, description: borrowing Descriptor, tag: String,
+        now: UInt64, progress: (ImportProgress) -> Void, isCancelled: () -> Bool
+    ) throws(Fault) -> BoxSummary {
+        var described = try read(description, isCancelled)
+        if !tag.isEmpty { described.tags.append(tag) }
+        let contents = ImportedContents(store)
+        var summary: BoxSummary?
+        var failure: Fault?
+        do throws(Fault) {
+            let tree = try TarTree.read(
+                archive, into: contents,
+                progress: { entries, bytes in
+                    var step = ImportProgress()
+                    step.phase = .reading
+                    step.entries = entries
+                    step.bytes = bytes
+                    progress(step)
+                }, isCancelled: isCancelled)
+            summary = try box(described, tree, now, progress, isCancelled)
+        } catch {
+            failure = error
+        }
+        contents.discard()
+        try store.release(
+            contents.pinned, made: contents.made, failed: failure != nil, needed: index.needs)
+        if let failure { throw failure }
+        guard let summary else { throw Fault(.internal, subject: "import") }
+        return summary
+    }
+
+    private func box(
+        _ described: ServiceDescription, _ tree: FileTree, _ now: UInt64,
+        _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
+    ) throws(Fault) -> BoxSummary {
+        try Self.checkEntrypoint(described.service.container.initial, in: tree)
+        var step = ImportProgress()
+        step.entries = UInt64(tree.count)
+        step.bytesTotal = tree.contentBytes
+        let identity = try identify(described.service, tree, step, progress, isCancelled)
+        step.phase = .writing
+        step.bytes = 0
+        step.bytesTotal = 0
+        progress(step)
+        guard let id = ServiceID(identity.id) else { throw Fault(.internal, subject: "id") }
+        let record = BoxRecord(
+            id: id, tags: described.tags, service: described.service, tree: tree,
+            canonicalBytes: identity.bytes, importedAt: now)
+        // From here on a removal of an equal box leaves the image.
+        store.pin(id)
+        do throws(Fault) {
+            let summary = try add(record, tree, isCancelled)
+            try store.release(id, failed: false, needed: index.has)
+            return summary
+        } catch {
+            try store.release(id, failed: true, needed: index.has)
+            throw error
+        }
+    }
+
+    private func add(
+        _ record: BoxRecord, _ tree: FileTree, _ isCancelled: () -> Bool
+    ) throws(Fault) -> BoxSummary {
+        if try !index.has(record.id) {
+            do throws(Errno) {
+                let file = try StagedFile(in: store.staging)
+                try ErofsImage.write(tree, to: file.descriptor)
+                try store.publish(file, imageOf: record.id)
+                try store.sync()
+            } catch {
+                throw StoreFault.storing(error, "images")
+            }
+        }
+        guard !isCancelled() else { throw .cancelled }
+        var objects: [ContentDigest: UInt64] = [:]
+        tree.forEachFile { digest, bytes in
+            if bytes > 0 { objects[digest] = bytes }
+        }
+        let (stored, alreadyPresent) = try index.add(record, objects: objects)
+        var summary = stored.summary
+        summary.alreadyPresent = alreadyPresent
+        return summary
+    }
+
+    // MARK: Steps
+
+    private func read(
+        _ descriptor: borrowing Descriptor, _ isCancelled: () -> Bool
+    ) throws(Fault) -> ServiceDescription {
+        let bytesMax = ServiceDescription.bytesMax
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        do throws(Errno) {
+            while true {
+                guard !isCancelled() else { break }
+                guard try File.waitReadable(descriptor, milliseconds: Self.patience) else {
+                    continue
+                }
+                let count = try File.read(descriptor, into: &buffer)
+                if count == 0 || text.count > bytesMax { break }
+                text += buffer[..<count]
+            }
+        } catch {
+            throw .invalid(.badDescriptor, subject: "description: \(error.name)")
+        }
+        guard !isCancelled() else { throw .cancelled }
+        do throws(DescriptionError) {
+            return try ServiceDescription.read(text)
+        } catch {
+            throw StoreFault.description(error)
+        }
+    }
+
+    private func identify(
+        _ service: Service, _ tree: FileTree, _ start: ImportProgress,
+        _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
+    ) throws(Fault) -> CanonicalForm.Identity {
+        var step = start
+        step.phase = .hashing
+        var buffer = [UInt8](repeating: 0, count: Self.stepBytes)
+        let identity = try CanonicalForm.identify(service: service, tree: tree) {
+            digest, take throws(Fault) in
+            do throws(Errno) {
+                let file = try store.openObject(digest)
+                while true {
+                    guard !isCancelled() else { throw .cancelled }
+                    let count = try File.read(file, into: &buffer)
+                    if count == 0 { break }
+                    // SAFETY: bytes have no padding.
+                    unsafe take(buffer.span.extracting(0..<count).bytes)
+                    step.bytes += UInt64(count)
+                    progress(step)
+                }
+            } catch {
+                throw error == .cancelled ? .cancelled : StoreFault.storing(error, digest.hex)
+            }
+        }
+        guard let identity else { throw Fault(.corrupt, subject: "objects") }
+        return identity
+    }
+
+    /// The program must be a file of the tree that may be executed, links followed as inside.
+    package static func checkEntrypoint(
+        _ entrypoint: EntryPoint, in tree: FileTree
+    ) throws(Fault) {
+        let path = entrypoint.path
+        guard path.utf8.count <= entrypointBytesMax else {
+            throw .invalid(
+                .nameTooLong, subject: "init.entry_path", limit: UInt64(entrypointBytesMax),
+                actual: UInt64(path.utf8.count))
+        }
+        guard let entry = tree.followed(path) else {
+            throw .invalid(.fileMissing, subject: path)
+        }
+        guard case .file = entry.content, entry.attributes.permissions & 0o111 != 0 else {
+            throw .invalid(.notExecutable, subject: path)
+        }
+    }
+}
+
+extension FileTree {
+    // LIMIT: as the kernel's MAXSYMLINKS; a loop of links meets it.
+    private static let linksMax = 40
+
+    /// The entry at a path, links followed as for a process whose root this is; nil where there is
+    /// none.
+    package func followed(_ path: String) -> TreeEntry? {
+        var rest = path.split(separator: "/").map(String.init)[...]
+        var walked: [String] = []
+        var found: TreeEntry?
+        var links = 0
+        while let name = rest.popFirst() {
+            if name == "." { continue }
+            if name == ".." {
+                _ = walked.popLast()
+                found = walked.isEmpty ? nil : entry(at: walked)
+                continue
+            }
+            guard let next = entry(at: walked + [name]) else { return nil }
+            guard case .link(let target) = next.content else {
+                walked.append(name)
+                found = next
+                continue
+            }
+            links += 1
+            guard links <= Self.linksMax else { return nil }
+            rest = (target.split(separator: "/").map(String.init) + rest)[...]
+            walked = []
+            found = nil
+        }
+        return found
+    }
+}

@@ -1,0 +1,57 @@
+import Syscalls
+
+/// A file being written that nobody can see yet: without a name where the file system can, else
+/// under a name in the staging directory. It is gone when it is let go before it was published.
+struct StagedFile: ~Copyable {
+    let descriptor: Descriptor
+    private let staging: SharedDescriptor
+    /// nil for a file without a name.
+    private let name: String?
+
+    init(in staging: SharedDescriptor) throws(Errno) {
+        self.staging = staging
+        do throws(Errno) {
+            descriptor = try File.open(at: staging.descriptor, ".", .readWrite, .unnamed)
+            name = nil
+            return
+        } catch {
+            // Some file systems (overlayfs before 6.6, NFS) have no files without names.
+            guard error == .notSupported || error == .isDirectory || error == .noEntry else {
+                throw error
+            }
+        }
+        let name = StagedFile.freshName()
+        descriptor = try File.open(
+            at: staging.descriptor, name, .readWrite, [.create, .exclusive, .noFollow])
+        self.name = name
+    }
+
+    deinit {
+        // Published by a link, so the name in the staging directory goes either way. One that
+        // stays is swept at the next start.
+        if let name { try? File.remove(at: staging.descriptor, name) }
+    }
+
+    /// Gives the file its place, read-only. The content is not on the disk by that.
+    ///
+    /// - Returns: false where the place is taken, which is left as it is.
+    consuming func publish(
+        at directory: borrowing Descriptor, _ place: String
+    ) throws(Errno) -> Bool {
+        try File.setMode(descriptor, 0o444)
+        do throws(Errno) {
+            if let name {
+                try File.link(at: staging.descriptor, name, to: directory, place)
+            } else {
+                try File.linkUnnamed(descriptor, to: directory, place)
+            }
+            return true
+        } catch .exists {
+            return false
+        }
+    }
+
+    private static func freshName() -> String {
+        Hexadecimal.text(Random.bytes(16))
+    }
+}
