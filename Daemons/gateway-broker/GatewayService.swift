@@ -33,6 +33,8 @@ package actor GatewayService {
     private var wakeUp: CheckedContinuation<Void, Never>?
     private var errands: [Errand] = []
     private var alarm: TimerToken?
+    private var storageAlarm: TimerToken?
+    private var isPaymentDue = false
     private var isStopping = false
     private lazy var relay = Relay(loop: loop, limits: relayLimits) { [weak self] id, count in
         self?.assumeIsolated { $0.begin(.openSockets(id, count)) }
@@ -99,7 +101,7 @@ package actor GatewayService {
                     let errand = errands.removeFirst()
                     group.addTask { await self.run(errand) }
                 }
-                if outbox.isEmpty, errands.isEmpty, !isStopping {
+                if outbox.isEmpty, errands.isEmpty, !isPaymentDue, !isStopping {
                     await withCheckedContinuation { wakeUp = $0 }
                 }
             }
@@ -161,9 +163,11 @@ package actor GatewayService {
     }
 
     private func performSteps() async {
-        while !outbox.isEmpty {
+        while !outbox.isEmpty || isPaymentDue {
+            isPaymentDue = false
             let steps = outbox.take()
-            if await store(steps.flatMap(\.writes)) == nil {
+            if await store(outbox.owedWrites + steps.flatMap(\.writes)) == nil {
+                outbox.paid()
                 for step in steps { perform(step) }
             } else {
                 await performSingly(steps)
@@ -190,27 +194,50 @@ package actor GatewayService {
         }
     }
 
-    /// After a failure: starts that cannot be written down are refused; everything else waits for
-    /// the disk, because it already happened.
+    /// After a failure: starts that cannot be written down are refused; what is known elsewhere goes
+    /// on and is written later; what only we know waits for the disk.
     private func performSingly(_ steps: [Step]) async {
         var dropped: Set<InstanceID> = []
         for var step in steps {
             for id in dropped { step.drop(id) }
-            var reported = false
-            while let failure = await store(step.writes) {
-                if !reported { logger.error("registry cannot be written: \(failure)") }
-                reported = true
-                if let id = step.accepting {
-                    refuse(id, failure)
-                    dropped.insert(id)
-                    step.drop(id)
-                    continue
-                }
-                if isStopping { return }
-                await loop.sleep(.seconds(1))
+            guard !outbox.isBlocked(step) else {
+                outbox.block(step)
+                continue
             }
-            perform(step)
+            var failure = await store(step.writes)
+            if let refused = failure, let id = step.accepting {
+                refuse(id, refused)
+                dropped.insert(id)
+                step.drop(id)
+                failure = await store(step.writes)
+            }
+            if failure == nil {
+                outbox.paid(step)
+                perform(step)
+            } else if step.mayPrecedeWrites {
+                outbox.owe(step)
+                perform(step)
+            } else {
+                outbox.block(step)
+            }
+            if let failure { logger.error("the registry cannot be written: \(failure)") }
         }
+        if outbox.needsRetry { retryStorage() }
+    }
+
+    private func retryStorage() {
+        guard storageAlarm == nil else { return }
+        storageAlarm = loop.schedule(after: .seconds(1)) { [weak self] in
+            self?.assumeIsolated { $0.storageIsDue() }
+        }
+    }
+
+    private func storageIsDue() {
+        storageAlarm = nil
+        guard outbox.needsRetry else { return }
+        outbox.unblock()
+        isPaymentDue = true
+        wake()
     }
 
     private func refuse(_ id: InstanceID, _ failure: StorageFailure) {

@@ -132,6 +132,7 @@ extension RegistryMachine {
             return
         }
         step.writes.append(.put(record))
+        step.mayPrecedeWrites = true
         if isFirst { announce(record, outcome(of: record), &step) }
         if case .launching = activity {
             // Told to the supervisor as soon as it has answered; a launch that only waits to be
@@ -175,6 +176,7 @@ extension RegistryMachine {
     ) {
         guard let record = records[id], activities[id] != nil else { return }
         let wasReady = record.stage == .ready
+        step.mayPrecedeWrites = true
         finish(
             id, state: state,
             fault: wasReady ? nil : EndFault.fault(of: state.ended, deadline: record.readyDeadline),

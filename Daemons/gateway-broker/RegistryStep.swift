@@ -59,6 +59,13 @@ package struct Step: Sendable, Equatable {
     package internal(set) var accepting: InstanceID?
     package internal(set) var writes: [RegistryWrite] = []
     package internal(set) var actions: [RegistryAction] = []
+    /// The actions may come before the writes where the disk refuses them: what is written can be
+    /// had again from the supervisor. Otherwise nothing could be stopped while the disk is full.
+    package internal(set) var mayPrecedeWrites = false
+
+    package var ids: Set<InstanceID> {
+        Set(writes.map(\.id)).union(actions.compactMap(\.id))
+    }
 
     package var isEmpty: Bool { writes.isEmpty && actions.isEmpty }
 

@@ -7,30 +7,46 @@ import Syscalls
 import Testing
 import gateway_broker
 
-@Suite("The gateway", .serialized) struct GatewayServiceTests {
-    /// Runs a test's body on a loop of its own.
+@Suite("The gateway", .serialized, .timeLimit(.minutes(1))) struct GatewayServiceTests {
+    /// Runs a test's body on a loop with a thread of its own: the threads that tests share must not
+    /// wait for each other.
     static func run(
         _ body: @escaping @Sendable (inout GatewayBench) async throws -> Void
-    ) throws {
+    ) async throws {
         let loop = try EventLoop()
-        loop.run { home in
+        await withCheckedContinuation { done in
             do {
-                var bench = try await GatewayBench(home.loop)
-                do {
-                    try await body(&bench)
-                } catch {
-                    Issue.record(error)
+                _ = try Thread(name: "gateway-test") {
+                    loop.run { home in await perform(home, body) }
+                    done.resume()
                 }
-                await bench.end()
             } catch {
                 Issue.record(error)
+                done.resume()
             }
         }
     }
 
+    private static func perform(
+        _ home: isolated LoopActor,
+        _ body: @Sendable (inout GatewayBench) async throws -> Void
+    ) async {
+        do {
+            var bench = try await GatewayBench(home.loop)
+            do {
+                try await body(&bench)
+            } catch {
+                Issue.record(error)
+            }
+            await bench.end()
+        } catch {
+            Issue.record(error)
+        }
+    }
+
     @Test("accepts, reports and ends a start with a token and an address that leads inside")
-    func start() throws {
-        try Self.run { bench in
+    func start() async throws {
+        try await Self.run { bench in
             let items = try await bench.start()
             guard case .accepted(let accepted) = items.first?.event else {
                 Issue.record("the first item is not `accepted`")
@@ -69,8 +85,8 @@ import gateway_broker
     }
 
     @Test("gives the supervisor the specification's plan and the configuration file")
-    func plan() throws {
-        try Self.run { bench in
+    func plan() async throws {
+        try await Self.run { bench in
             let items = try await bench.start {
                 $0.environment = [InstancePlanTests.variable("A", "1")]
             }
@@ -86,8 +102,8 @@ import gateway_broker
     }
 
     @Test("gives the same instance, token and addresses for the same key, also after a restart")
-    func keyed() throws {
-        try Self.run { bench in
+    func keyed() async throws {
+        try await Self.run { bench in
             let first = try #require(try await bench.start().last).started
             let second = try #require(try await bench.start().last).started
             #expect(first == second)
@@ -99,8 +115,8 @@ import gateway_broker
     }
 
     @Test("lets a second caller with the key join a start that is on its way")
-    func join() throws {
-        try Self.run { gateway in
+    func join() async throws {
+        try await Self.run { gateway in
             await gateway.supervisor.set(.waits)
             let copy = gateway
             async let first = copy.start()
@@ -118,8 +134,8 @@ import gateway_broker
     }
 
     @Test("goes on with a start whose caller went away")
-    func abandoned() throws {
-        try Self.run { bench in
+    func abandoned() async throws {
+        try await Self.run { bench in
             await bench.supervisor.set(.waits)
             let request = StartCheckTests.request {
                 $0.keyBytes = [UInt8](repeating: 1, count: 16)
@@ -137,8 +153,8 @@ import gateway_broker
     }
 
     @Test("goes on with a start that a restart of itself interrupted")
-    func interrupted() throws {
-        try Self.run { bench in
+    func interrupted() async throws {
+        try await Self.run { bench in
             await bench.supervisor.set(.waits)
             let stream = try await bench.client().startService(
                 StartCheckTests.request { $0.keyBytes = [UInt8](repeating: 1, count: 16) })
@@ -155,8 +171,8 @@ import gateway_broker
     }
 
     @Test("says why a start failed, keeps nothing of it, and says the same to the same key")
-    func failed() throws {
-        try Self.run { bench in
+    func failed() async throws {
+        try await Self.run { bench in
             await bench.supervisor.set(
                 .ends(.notReady, subject: "6379/tcp", lines: ["cannot bind"]))
             let expected = Fault(
@@ -178,8 +194,8 @@ import gateway_broker
     }
 
     @Test("names a service that is not there")
-    func unknownService() throws {
-        try Self.run { bench in
+    func unknownService() async throws {
+        try await Self.run { bench in
             do throws(Fault) {
                 _ = try await bench.start { $0.service = "absent" }
                 Issue.record("it started")
@@ -190,8 +206,8 @@ import gateway_broker
     }
 
     @Test("stops by token for anybody, answers the same again, and refuses what is no token")
-    func stop() throws {
-        try Self.run { bench in
+    func stop() async throws {
+        try await Self.run { bench in
             let started = try #require(try await bench.start().last).started
             let ended = try await bench.stop(token: started.token)
             #expect(ended.state.phase == .ended)
@@ -208,8 +224,8 @@ import gateway_broker
     }
 
     @Test("shows users their own instances and the maintainer all")
-    func lists() throws {
-        try Self.run { bench in
+    func lists() async throws {
+        try await Self.run { bench in
             _ = try await bench.start(key: 1, uid: 1_000)
             _ = try await bench.start(key: 2, uid: 1_001)
             #expect(try await bench.list().count == 2)
@@ -219,8 +235,8 @@ import gateway_broker
     }
 
     @Test("hears of an end by itself, lets go of the box and tells who watches")
-    func endsByItself() throws {
-        try Self.run { bench in
+    func endsByItself() async throws {
+        try await Self.run { bench in
             let started = try #require(try await bench.start().last).started
             var request = WatchServiceRequest()
             request.instance.token = started.token
@@ -236,8 +252,8 @@ import gateway_broker
 
     @Test(
         "watches again when the supervisor was away, and says lost what it does not know any more")
-    func supervisorRestarts() throws {
-        try Self.run { bench in
+    func supervisorRestarts() async throws {
+        try await Self.run { bench in
             let kept = try #require(try await bench.start(key: 1).last).started
             let lost = try #require(try await bench.start(key: 2).last).started
             let lostID = try #require(InstanceID(lost.instance.instanceIDBytes))
@@ -254,8 +270,8 @@ import gateway_broker
     }
 
     @Test("starts when a peer that was away is back")
-    func peersAway() throws {
-        try Self.run { bench in
+    func peersAway() async throws {
+        try await Self.run { bench in
             bench.boxCaller.breakDown(calls: 2)
             let items = try await bench.start()
             #expect(items.last?.started.token.isEmpty == false)
@@ -263,8 +279,8 @@ import gateway_broker
     }
 
     @Test("refuses a start it cannot write down, and leaves nothing of it")
-    func storageFull() throws {
-        try Self.run { bench in
+    func storageFull() async throws {
+        try await Self.run { bench in
             bench.storage.isFull = true
             await #expect(throws: GatewayFault.storageFull()) { _ = try await bench.start() }
             let all = try await bench.list(ended: true)
@@ -277,8 +293,8 @@ import gateway_broker
     }
 
     @Test("stops orphans and releases stale holds when it starts")
-    func orphans() throws {
-        try Self.run { bench in
+    func orphans() async throws {
+        try await Self.run { bench in
             let orphan = RegistryFixture.id(99)
             await bench.supervisor.adopt(orphan, .ready)
             await bench.boxes.hold(orphan.description)
@@ -292,14 +308,59 @@ import gateway_broker
     }
 
     @Test("passes output on")
-    func output() throws {
-        try Self.run { bench in
+    func output() async throws {
+        try await Self.run { bench in
             let started = try #require(try await bench.start().last).started
             var request = ReadServiceOutputRequest()
             request.instance.token = started.token
             let stream = try await bench.client(uid: 9).readServiceOutput(request)
             #expect(try await stream.next()?.dataBytes == Array("hello\n".utf8))
             #expect(try await stream.next() == nil)
+        }
+    }
+}
+
+@Suite("The gateway on a full disk", .serialized, .timeLimit(.minutes(1)))
+struct GatewayFullDiskTests {
+    @Test("stops what runs, tells it, and writes it down when there is room")
+    func stop() async throws {
+        try await GatewayServiceTests.run { bench in
+            let started = try #require(try await bench.start().last).started
+            let id = try #require(InstanceID(started.instance.instanceIDBytes))
+            bench.storage.isFull = true
+            #expect(try await bench.stop(token: started.token).state.ended.cause == .stopped)
+            #expect(bench.storage.records[id]?.stage == .ready)
+            bench.storage.isFull = false
+            for _ in 0..<5_000 where bench.storage.records[id]?.stage != .ended {
+                await bench.loop.sleep(.milliseconds(1))
+            }
+            #expect(bench.storage.records[id]?.stage == .ended)
+        }
+    }
+
+    @Test("does not say ready before the ports are written down, and holds up no other instance")
+    func ready() async throws {
+        try await GatewayServiceTests.run { bench in
+            let other = try #require(try await bench.start(key: 9).last).started
+            await bench.supervisor.set(.waits)
+            let stream = try await bench.client().startService(
+                StartCheckTests.request { $0.keyBytes = [UInt8](repeating: 1, count: 16) })
+            let accepted = try #require(try await stream.next()).accepted
+            let id = try #require(InstanceID(accepted.instanceIDBytes))
+            while await bench.supervisor.states[id] == nil {
+                await bench.loop.sleep(.milliseconds(1))
+            }
+            bench.storage.isFull = true
+            await bench.supervisor.change(id) { $0.phase = .ready }
+            await bench.loop.sleep(.milliseconds(50))
+            let phases = try await bench.list().map(\.state.phase)
+            #expect(phases.filter { $0 == .ready }.count == 1)
+            #expect(try await bench.stop(token: other.token).state.phase == .ended)
+            bench.storage.isFull = false
+            var last: StartServiceItem?
+            while let item = try await stream.next() { last = item }
+            #expect(last?.started.token.isEmpty == false)
+            #expect(bench.storage.records[id]?.stage == .ready)
         }
     }
 }
