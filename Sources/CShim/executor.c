@@ -5,7 +5,6 @@
 
 #include <dlfcn.h>
 #include <stddef.h>
-#include <unistd.h>
 
 static celaut_job_sink job_sink;
 static void *job_context;
@@ -24,5 +23,3 @@ int celaut_take_jobs(celaut_job_sink sink, void *context) {
     __atomic_store_n(hook, enqueue, __ATOMIC_RELEASE);
     return 0;
 }
-
-int celaut_is_main_thread(void) { return gettid() == getpid(); }

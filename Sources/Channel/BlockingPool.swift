@@ -6,9 +6,9 @@ import Syscalls
 /// Keeps true: at most `threadsMax` threads, made when first needed and kept; work starts in the
 /// order it came; the waiting task resumes where it was, never on a worker.
 final class BlockingPool: Sendable {
-    // LIMIT: threads. Two cores and a disk gain nothing from more; each costs a stack. More work
-    // waits in the queue.
-    static let threadsMax = 4
+    // LIMIT: threads. A disk gains nothing from more, and some of the work waits for a peer's pipe,
+    // which must leave threads for the rest. Each costs a stack. More work waits in the queue.
+    static let threadsMax = 8
 
     // LIMIT: waiting work. Requests are bounded per user, so this is not met in normal service;
     // past it the work runs on the thread that asked, which slows the source down.

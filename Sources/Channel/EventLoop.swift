@@ -52,7 +52,17 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     // LIMIT: freed bytes that the process keeps for the next bodies: a full credit of items.
     private static let heapKeptBytes: Int32 = 1_048_576
 
-    package init() throws(Errno) {
+    /// What a loop serves.
+    package enum Scope: Sendable {
+        /// Its actors.
+        case actors
+        /// Also the jobs of the process that belong to no executor, for its whole life: nothing of
+        /// Swift's concurrency then runs on another thread, and a call costs no thread switch.
+        case process
+    }
+
+    /// A loop of the calling thread. A daemon's is of the `process`; there can be one of those.
+    package init(_ scope: Scope = .actors) throws(Errno) {
         Heap.keepFreed(bytes: Self.heapKeptBytes)
         epoll = try Epoll()
         wake = try EventFD()
@@ -60,16 +70,14 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         owner = Atomic(currentThread())
         try epoll.add(wake.descriptor.raw, .readable, token: WatchTable.wakeTag)
         try epoll.add(alarm.descriptor.raw, .readable, token: WatchTable.alarmTag)
+        if scope == .process { takeUnownedJobs() }
     }
 
     // MARK: Running
 
-    /// Serves until `stop`. The calling thread becomes the loop's. On the main thread, the loop
-    /// also runs the jobs that belong to no executor, for the rest of the process: nothing of
-    /// Swift's concurrency then runs on another thread.
+    /// Serves until `stop`. The calling thread becomes the loop's.
     package func run() {
         owner.store(currentThread(), ordering: .relaxed)
-        if isMainThread() { takeUnownedJobs() }
         isStopping = false
         takeInbox()
         while true {

@@ -71,7 +71,7 @@ package enum Daemon {
         let sink = LogSink(program: Program.name, level: common.logLevel)
         let loop: EventLoop
         do throws(Errno) {
-            loop = try EventLoop()
+            loop = try EventLoop(.process)
         } catch {
             throw DaemonFailure(.system, "no event loop: \(error)")
         }

@@ -19,7 +19,7 @@ struct Session {
     ) {
         let loop: EventLoop
         do throws(Errno) {
-            loop = try EventLoop()
+            loop = try EventLoop(.process)
         } catch {
             Printer.complain(Complaint("The event loop cannot be made: \(error).", code: .software))
             Process.exit(ExitCode.software.rawValue)

@@ -69,7 +69,7 @@ struct Up: ParsableCommand {
 
     private static func makeLoop() throws(Complaint) -> EventLoop {
         do throws(Errno) {
-            return try EventLoop()
+            return try EventLoop(.process)
         } catch {
             throw Complaint("The event loop cannot be made: \(error).", code: .software)
         }

@@ -10,7 +10,7 @@ import Syscalls
 struct WireBench {
     static func main() throws {
         let arguments = CommandLine.arguments
-        let loop = try EventLoop()
+        let loop = try EventLoop(.process)
         if arguments.count == 3, arguments[1] == "serve" {
             let handler = try BenchHandler(loop)
             let server = try handler.server(listening: SeqpacketSocket.listen(arguments[2]))
