@@ -82,7 +82,6 @@ enum Interior {
         _ blank: String
     ) throws(Errno) {
         let clone = try Mounts.clone(at: materials.blanks, blank)
-        try Mounts.set([.readOnly, .noSetuid, .noDevices, .noExecute], on: clone)
         do throws(Errno) {
             try Mounts.attach(clone, at: processes, name)
         } catch .noEntry {
@@ -97,7 +96,6 @@ enum Interior {
         let devices = try step("clone devices") { () throws(Errno) in
             let clone = try Mounts.clone(materials.devices)
             try Mounts.mapOwners(of: clone, by: namespace)
-            try Mounts.set([.readOnly, .noSetuid, .noExecute], on: clone)
             return clone
         }
         try attach(devices, "dev", root, plan)

@@ -41,6 +41,8 @@ struct Materials: ~Copyable {
         }
         for (name, target) in links { try File.symlink(target, at: root, name) }
         try File.makeDirectory(at: root, "shm", mode: 0o755)
+        // Clones inherit it.
+        try Mounts.set([.readOnly], on: root)
         return root
     }
 
@@ -56,6 +58,8 @@ struct Materials: ~Copyable {
         let boot = try File.open(
             at: root, "boot_id", .writeOnly, [.create, .exclusive], mode: 0o444)
         try File.writeAll(boot, [UInt8]("00000000-0000-0000-0000-000000000000\n".utf8))
+        _ = consume boot
+        try Mounts.set([.readOnly], on: root)
         return root
     }
 }

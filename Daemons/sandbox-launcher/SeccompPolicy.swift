@@ -73,6 +73,8 @@ package enum SeccompPolicy {
     }
 
     /// Allows a call, with conditions on the arguments of those that could reach further.
+    ///
+    /// SAFETY (here and below): the context is `compile`'s, which outlives the call.
     private static func allow(
         _ context: scmp_filter_ctx, _ name: String, _ number: Int32
     ) throws(LaunchFailure) {

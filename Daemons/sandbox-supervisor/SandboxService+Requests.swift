@@ -1,3 +1,5 @@
+// Answers who asks: waits for what is durable, and shows what the kernel counts now.
+
 import Channel
 package import Interfaces
 import LaunchPlan
