@@ -85,7 +85,9 @@ extension ConnectionMachine {
         default: return violation(.kind)
         }
         // Also true after this side gave up: the place is kept until the answer came.
-        guard let place = table.place(of: header.transaction) else { return violation(.transaction) }
+        guard let place = table.place(of: header.transaction) else {
+            return violation(.transaction)
+        }
         let open = table[place]
         guard header.interface == open.method.interface else { return violation(.interface) }
         guard header.method == open.method.ordinal else { return violation(.method) }

@@ -23,7 +23,8 @@ extension ConnectionMachine {
 
     /// Takes one item's credit.
     package mutating func item(_ place: Place, transaction: UInt64) -> ItemPermit {
-        guard phase != .closed, table.holds(transaction, at: place), !table[place].isCancelled else {
+        guard phase != .closed, table.holds(transaction, at: place), !table[place].isCancelled
+        else {
             return .over
         }
         guard table[place].credit > 0 else { return .wait }

@@ -29,7 +29,8 @@ package final class Server: @unchecked Sendable {
     /// Something worth a line in the log.
     package enum Event: Sendable {
         /// A connection was turned away or ended with a goodbye that this side said or heard.
-        case closed(uid: UInt32, pid: Int32, program: String, reason: WireGoodbyeReason, subject: String)
+        case closed(
+            uid: UInt32, pid: Int32, program: String, reason: WireGoodbyeReason, subject: String)
         /// Descriptors that no method declared were closed.
         case descriptorsClosed(Int)
         /// No connection can be taken for now.

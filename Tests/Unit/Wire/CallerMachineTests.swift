@@ -19,7 +19,8 @@ import Wire
         let machine = Sample.caller(open: false)
         #expect(
             fault { () throws(Fault) in
-                _ = try machine.begin(Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
+                _ = try machine.begin(
+                    Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
             } == .unavailable)
         let closed = Sample.caller()
         closed.close(.init(.done))
@@ -36,7 +37,8 @@ import Wire
         #expect(received.name == "ready")
         #expect(
             fault { () throws(Fault) in
-                _ = try machine.begin(Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
+                _ = try machine.begin(
+                    Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
             } == .unsupported)
     }
 
@@ -49,7 +51,8 @@ import Wire
         }
         #expect(
             fault { () throws(Fault) in
-                _ = try machine.begin(Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
+                _ = try machine.begin(
+                    Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
             } == .limitReached)
     }
 
@@ -164,7 +167,8 @@ import Wire
         #expect(!machine.isDrained)
         #expect(
             fault { () throws(Fault) in
-                _ = try machine.begin(Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
+                _ = try machine.begin(
+                    Sample.unary, descriptors: 0, deadline: nil, now: Sample.start)
             } == .unavailable)
         #expect(
             machine.received(Sample.header(.reply), body: [], now: Sample.start).name == "reply")

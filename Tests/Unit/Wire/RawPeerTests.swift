@@ -1,7 +1,7 @@
 import Channel
 import Interfaces
-import Syscalls
 import SwiftProtobuf
+import Syscalls
 import Testing
 import Wire
 

@@ -55,7 +55,9 @@ import Testing
         let served = try Served()
         let client = BoxBuilderClient(caller(served.thread, served.path))
         let request = named("hold")
-        let call = Task { await fault { () async throws(Fault) in try await client.removeBox(request) } }
+        let call = Task {
+            await fault { () async throws(Fault) in try await client.removeBox(request) }
+        }
         await served.handler.untilHeld(1)
         await served.dropConnections()
         // The handler of the first was cancelled; the second waits again.
@@ -70,7 +72,9 @@ import Testing
         let served = try Served()
         let client = BoxBuilderClient(caller(served.thread, served.path))
         let request = named("hold")
-        let call = Task { await fault { () async throws(Fault) in try await client.removeBox(request) } }
+        let call = Task {
+            await fault { () async throws(Fault) in try await client.removeBox(request) }
+        }
         for count in 1...2 {
             await served.handler.untilHeld(1)
             await served.dropConnections()

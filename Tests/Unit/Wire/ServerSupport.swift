@@ -11,7 +11,8 @@ final class Served: Sendable {
     let path: String
 
     init(
-        limits: Server.Limits = .init(), role: @escaping @Sendable (UInt32) -> Role? = { _ in .admin }
+        limits: Server.Limits = .init(),
+        role: @escaping @Sendable (UInt32) -> Role? = { _ in .admin }
     ) throws {
         thread = try LoopThread()
         path = "/tmp/celaut-test-\(Random.integer()).sock"

@@ -75,7 +75,9 @@ import Wire
         let served = try Served()
         let client = try await served.client()
         let request = named("hold")
-        let call = Task { await fault { () async throws(Fault) in try await client.removeBox(request) } }
+        let call = Task {
+            await fault { () async throws(Fault) in try await client.removeBox(request) }
+        }
         await served.handler.untilHeld(1)
         call.cancel()
         #expect(await call.value == .cancelled)
@@ -87,7 +89,9 @@ import Wire
         let connection = try await served.connect()
         let client = BoxBuilderClient(connection)
         let request = named("hold")
-        let plain = Task { await fault { () async throws(Fault) in try await client.removeBox(request) } }
+        let plain = Task {
+            await fault { () async throws(Fault) in try await client.removeBox(request) }
+        }
         await served.handler.untilHeld(1)
         var open = OpenBoxRequest()
         open.box = "kept"
