@@ -79,8 +79,8 @@ extension BoxBuilderService: BoxBuilderHandler {
         let (index, store) = (index, store)
         let (id, freed) = try await loop.runBlocking { () throws(Fault) in
             let (id, objects) = try index.remove(request.box)
-            let freed = try store.abandon(
-                id, objects, neededImage: index.has, needed: index.needs)
+            let freed = store.abandon(
+                id, objects, neededImage: index.has, needed: index.needed(among:))
             return (id, freed)
         }
         var reply = RemoveBoxReply()

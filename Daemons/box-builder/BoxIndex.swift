@@ -105,13 +105,18 @@ package struct BoxIndex: Sendable {
         try guarded { try queue.read { try Self.number(of: id, $0) != nil } }
     }
 
-    /// Whether any box needs the content.
-    package func needs(_ digest: ContentDigest) throws(Fault) -> Bool {
+    /// Which of some contents any box needs.
+    package func needed(
+        among digests: [ContentDigest]
+    ) throws(Fault) -> Set<ContentDigest> {
         try guarded {
             try queue.read { database in
                 let statement = try database.cachedStatement(
                     sql: "SELECT 1 FROM object WHERE digest = ? LIMIT 1")
-                return try Int.fetchOne(statement, arguments: [Data(digest.bytes)]) != nil
+                return Set(
+                    try digests.filter {
+                        try Int.fetchOne(statement, arguments: [Data($0.bytes)]) != nil
+                    })
             }
         }
     }
@@ -153,7 +158,7 @@ package struct BoxIndex: Sendable {
     /// - Returns: the contents no other box needs.
     package func remove(
         _ text: String
-    ) throws(Fault) -> (ServiceID, [(ContentDigest, bytes: UInt64)]) {
+    ) throws(Fault) -> (ServiceID, [ContentDigest: UInt64]) {
         let reference = try BoxReference(text)
         return try guarded {
             try queue.write { database in
@@ -167,20 +172,21 @@ package struct BoxIndex: Sendable {
                 guard holders.isEmpty else {
                     throw Fault(.inUse, subject: id.description, lines: holders)
                 }
-                let alone = try Row.fetchAll(
+                let alone = try Row.fetchCursor(
                     database,
                     sql: """
                         SELECT digest, bytes FROM object WHERE box = ? AND NOT EXISTS (
                             SELECT 1 FROM object AS other
                             WHERE other.digest = object.digest AND other.box <> object.box)
                         """, arguments: [number])
-                try database.execute(sql: "DELETE FROM box WHERE number = ?", arguments: [number])
-                return (
-                    id,
-                    alone.compactMap { row in
-                        ContentDigest(row["digest"] as Data).map { ($0, row["bytes"] as UInt64) }
+                var objects: [ContentDigest: UInt64] = [:]
+                while let row = try alone.next() {
+                    if let digest = ContentDigest(row["digest"] as Data) {
+                        objects[digest] = row["bytes"]
                     }
-                )
+                }
+                try database.execute(sql: "DELETE FROM box WHERE number = ?", arguments: [number])
+                return (id, objects)
             }
         }
     }

@@ -38,6 +38,7 @@ package struct Importer: Sendable {
         let contents = ImportedContents(store)
         var summary: BoxSummary?
         var failure: Fault?
+        var kept: Set<ContentDigest> = []
         do throws(Fault) {
             let tree = try TarTree.read(
                 archive, into: contents,
@@ -48,20 +49,24 @@ package struct Importer: Sendable {
                     step.bytes = bytes
                     progress(step)
                 }, isCancelled: isCancelled)
-            summary = try box(described, tree, now, progress, isCancelled)
+            tree.forEachFile { digest, _ in kept.insert(digest) }
+            summary = try box(
+                described, tree, isStored: contents.made.isEmpty, now, progress, isCancelled)
         } catch {
             failure = error
         }
         contents.discard()
-        try store.release(
-            contents.pinned, made: contents.made, failed: failure != nil, needed: index.needs)
+        // An archive can have a name twice: the first content is in no tree then.
+        let doubtful =
+            failure == nil ? contents.made.subtracting(kept) : contents.made
+        store.release(contents.pinned, doubtful: doubtful, needed: index.needed(among:))
         if let failure { throw failure }
         guard let summary else { throw Fault(.internal, subject: "import") }
         return summary
     }
 
     private func box(
-        _ described: ServiceDescription, _ tree: FileTree, _ now: UInt64,
+        _ described: ServiceDescription, _ tree: FileTree, isStored: Bool, _ now: UInt64,
         _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         try Self.checkEntrypoint(described.service.container.initial, in: tree)
@@ -80,27 +85,30 @@ package struct Importer: Sendable {
         // From here on a removal of an equal box leaves the image.
         store.pin(id)
         do throws(Fault) {
-            let summary = try add(record, tree, isCancelled)
-            try store.release(id, failed: false, needed: index.has)
+            let summary = try add(record, tree, isStored: isStored, isCancelled)
+            store.release(id, failed: false, needed: index.has)
             return summary
         } catch {
-            try store.release(id, failed: true, needed: index.has)
+            store.release(id, failed: true, needed: index.has)
             throw error
         }
     }
 
+    /// - Parameter isStored: the store had every content before.
     private func add(
-        _ record: BoxRecord, _ tree: FileTree, _ isCancelled: () -> Bool
+        _ record: BoxRecord, _ tree: FileTree, isStored: Bool, _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
-        if try !index.has(record.id) {
-            do throws(Errno) {
+        let isKnown = try index.has(record.id) && store.hasImage(record.id)
+        do throws(Errno) {
+            if !isKnown {
                 let file = try StagedFile(in: store.staging)
                 try ErofsImage.write(tree, to: file.descriptor)
                 try store.publish(file, imageOf: record.id)
-                try store.sync()
-            } catch {
-                throw StoreFault.storing(error, "images")
             }
+            // Others may have stored the contents a moment ago, and not synced yet.
+            if !isKnown || !isStored { try store.sync() }
+        } catch {
+            throw StoreFault.storing(error, "images")
         }
         guard !isCancelled() else { throw .cancelled }
         var objects: [ContentDigest: UInt64] = [:]

@@ -1,4 +1,3 @@
-package import Interfaces
 package import ServiceModel
 package import Syscalls
 import Synchronization
@@ -43,19 +42,13 @@ package final class ObjectStore: Sendable {
 
     // MARK: Contents
 
-    package static func hasObject(
-        _ objects: borrowing Descriptor, _ digest: ContentDigest
-    ) throws(Errno) -> Bool {
+    package func hasObject(_ digest: ContentDigest) throws(Errno) -> Bool {
         do throws(Errno) {
-            _ = try File.status(at: objects, digest.objectPath)
+            _ = try File.status(at: objects.descriptor, digest.objectPath)
             return true
         } catch .noEntry {
             return false
         }
-    }
-
-    func hasObject(_ digest: ContentDigest) throws(Errno) -> Bool {
-        try Self.hasObject(objects.descriptor, digest)
     }
 
     func openObject(_ digest: ContentDigest) throws(Errno) -> Descriptor {
@@ -78,6 +71,10 @@ package final class ObjectStore: Sendable {
 
     // MARK: Images
 
+    func hasImage(_ id: ServiceID) -> Bool {
+        (try? File.status(at: images.descriptor, id.imageName)) != nil
+    }
+
     func openImage(_ id: ServiceID) throws(Errno) -> Descriptor {
         try File.open(at: images.descriptor, id.imageName, .readOnly, .noFollow)
     }
@@ -90,6 +87,15 @@ package final class ObjectStore: Sendable {
     func publish(_ file: consuming StagedFile, imageOf id: ServiceID) throws(Errno) {
         // One that is there without a box was made from an equal tree: equal bytes.
         _ = try file.publish(at: images.descriptor, id.imageName)
+    }
+
+    /// One of its folders, for tests and tools.
+    package func folder(_ name: String) -> SharedDescriptor {
+        switch name {
+        case "objects": objects
+        case "images": images
+        default: staging
+        }
     }
 
     /// All that was published is on the disk when this returns.
@@ -112,66 +118,66 @@ package final class ObjectStore: Sendable {
 
     /// Ends an import's reliance.
     ///
-    /// - Parameter made: of `digests`, those the import itself stored.
-    package func release(
-        _ digests: Set<ContentDigest>, made: Set<ContentDigest>, failed: Bool,
-        needed: (ContentDigest) throws(Fault) -> Bool
-    ) throws(Fault) {
-        var rest = digests[...]
-        while !rest.isEmpty {
-            let step = rest.prefix(Self.stepNames)
-            rest = rest.dropFirst(step.count)
-            try pins.withLock { pins throws(Fault) in
-                for digest in step
-                where pins.objects.release(digest, isDoubtful: failed && made.contains(digest)) {
-                    if try !needed(digest) { delete(digest) }
-                }
+    /// - Parameters:
+    ///   - doubtful: of `digests`, those the import stored and may have no use for.
+    ///   - needed: which of some contents a box needs. Where that is not known nothing is deleted;
+    ///     the next start sweeps.
+    func release(
+        _ digests: Set<ContentDigest>, doubtful: Set<ContentDigest>,
+        needed: ([ContentDigest]) throws -> Set<ContentDigest>
+    ) {
+        forSteps(of: Array(digests)) { step, pins in
+            let doubted = step.filter {
+                pins.objects.release($0, isDoubtful: doubtful.contains($0))
             }
+            guard !doubted.isEmpty, let needed = try? needed(doubted) else { return }
+            for digest in doubted where !needed.contains(digest) { _ = delete(digest) }
         }
     }
 
-    package func release(
-        _ id: ServiceID, failed: Bool, needed: (ServiceID) throws(Fault) -> Bool
-    ) throws(Fault) {
-        try pins.withLock { pins throws(Fault) in
+    func release(
+        _ id: ServiceID, failed: Bool, needed: (ServiceID) throws -> Bool
+    ) {
+        pins.withLock { pins in
             guard pins.images.release(id, isDoubtful: failed) else { return }
-            if try !needed(id) { delete(id) }
+            if (try? needed(id)) == false { delete(id) }
         }
     }
 
     /// Deletes what a removed box leaves behind.
     ///
     /// - Returns: bytes of the deleted contents.
-    package func abandon(
-        _ id: ServiceID, _ digests: [(ContentDigest, bytes: UInt64)],
-        neededImage: (ServiceID) throws(Fault) -> Bool,
-        needed: (ContentDigest) throws(Fault) -> Bool
-    ) throws(Fault) -> UInt64 {
-        try pins.withLock { pins throws(Fault) in
-            if pins.images.abandon(id), try !neededImage(id) { delete(id) }
+    func abandon(
+        _ id: ServiceID, _ digests: [ContentDigest: UInt64],
+        neededImage: (ServiceID) throws -> Bool,
+        needed: ([ContentDigest]) throws -> Set<ContentDigest>
+    ) -> UInt64 {
+        pins.withLock { pins in
+            if pins.images.abandon(id), (try? neededImage(id)) == false { delete(id) }
         }
         var freed: UInt64 = 0
-        var rest = digests[...]
-        while !rest.isEmpty {
-            let step = rest.prefix(Self.stepNames)
-            rest = rest.dropFirst(step.count)
-            freed += try pins.withLock { pins throws(Fault) in
-                var freed: UInt64 = 0
-                for (digest, bytes) in step where pins.objects.abandon(digest) {
-                    if try !needed(digest) {
-                        delete(digest)
-                        freed += bytes
-                    }
-                }
-                return freed
+        forSteps(of: Array(digests.keys)) { step, pins in
+            let free = step.filter { pins.objects.abandon($0) }
+            guard !free.isEmpty, let needed = try? needed(free) else { return }
+            for digest in free where !needed.contains(digest) && delete(digest) {
+                freed += digests[digest] ?? 0
             }
         }
         return freed
     }
 
+    private func forSteps(
+        of digests: [ContentDigest], _ body: ([ContentDigest], inout Pins) -> Void
+    ) {
+        for start in stride(from: 0, to: digests.count, by: Self.stepNames) {
+            let step = Array(digests[start..<min(start + Self.stepNames, digests.count)])
+            pins.withLock { body(step, &$0) }
+        }
+    }
+
     /// What cannot be deleted now is swept at the next start.
-    private func delete(_ digest: ContentDigest) {
-        try? File.remove(at: objects.descriptor, digest.objectPath)
+    private func delete(_ digest: ContentDigest) -> Bool {
+        (try? File.remove(at: objects.descriptor, digest.objectPath)) != nil
     }
 
     private func delete(_ id: ServiceID) {
