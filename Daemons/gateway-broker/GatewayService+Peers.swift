@@ -45,8 +45,7 @@ extension GatewayService {
             let descriptors = Parcel(image)
             descriptors.append(objects)
             descriptors.append(try sealed(ConfigurationContent.bytes(plan)))
-            let started = try await sandbox.startInstance(
-                plan.request, descriptors: descriptors, deadline: Self.launchDeadline)
+            let started = try await start(plan.request, descriptors)
             tell(
                 .launched(
                     record.id,
@@ -55,6 +54,21 @@ extension GatewayService {
             logger.notice("instance \(record.id) does not start: \(error)")
             tell(.launchFailed(record.id, error))
         }
+    }
+
+    /// An instance that was lost before it was ready is only in the supervisor's way: it would be the
+    /// answer to its id for ever.
+    private func start(
+        _ request: StartInstanceRequest, _ descriptors: Parcel
+    ) async throws(Fault) -> StartInstanceReply {
+        let first = try await sandbox.startInstance(
+            request, descriptors: descriptors, deadline: Self.launchDeadline)
+        guard first.state.phase == .ended, first.state.ended.cause == .lost else { return first }
+        var forget = ForgetInstanceRequest()
+        forget.instanceIDBytes = request.instanceIDBytes
+        _ = try await sandbox.forgetInstance(forget)
+        return try await sandbox.startInstance(
+            request, descriptors: descriptors, deadline: Self.launchDeadline)
     }
 
     private func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {

@@ -91,6 +91,7 @@ extension RegistryMachine {
         record.slots = slots
         record.stage = .ready
         record.wishes = nil
+        losses[id] = nil
         records[id] = record
         activities[id] = .serving
         if isNews {
@@ -176,11 +177,27 @@ extension RegistryMachine {
     ) {
         guard let record = records[id], activities[id] != nil else { return }
         let wasReady = record.stage == .ready
+        if !wasReady, state.ended.cause == .lost, beginAgain(record, now, &step) { return }
         step.mayPrecedeWrites = true
         finish(
             id, state: state,
             fault: wasReady ? nil : EndFault.fault(of: state.ended, deadline: record.readyDeadline),
             now, &step)
+    }
+
+    /// The supervisor died in the middle of a start: nobody could reach the instance yet, and the
+    /// start was accepted, so it is made again.
+    private mutating func beginAgain(
+        _ record: InstanceRecord, _ now: Moment, _ step: inout Step
+    ) -> Bool {
+        let id = record.id
+        guard record.stopGrace == nil, losses[id, default: 0] < Self.lossesMax else { return false }
+        losses[id, default: 0] += 1
+        for errand in [Errand.watch(id), .listen(id), .stop(id)] { errands[errand] = nil }
+        activities[id] = launching(record, now)
+        step.actions.append(.close(id))
+        step.actions.append(.launch(record))
+        return true
     }
 
     /// The supervisor does not know it: the machine went down, or its state was lost.
@@ -209,6 +226,7 @@ extension RegistryMachine {
     ) {
         guard var record = records[id] else { return }
         let mayHoldBox = activities[id] != .waiting(isNew: true)
+        losses[id] = nil
         record.stage = .ended
         record.state = state
         record.state.phase = .ended

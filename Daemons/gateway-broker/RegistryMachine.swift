@@ -21,6 +21,10 @@ package struct RegistryMachine: Sendable {
     var waiting: [InstanceID] = []
     var endedInOrder: [InstanceID] = []
     var errands: [Errand: PendingErrand] = [:]
+    // LIMIT: a start that is lost with the supervisor is made again three times.
+    static let lossesMax = 3
+    /// How often a start that is on its way was lost.
+    var losses: [InstanceID: Int] = [:]
     /// Ended, and nobody was told yet: their boxes are being let go.
     var unannounced: Set<InstanceID> = []
 
@@ -151,11 +155,14 @@ package struct RegistryMachine: Sendable {
             let id = waiting.removeFirst()
             guard let record = records[id] else { continue }
             onTheirWay += 1
-            let patience = max(
-                UInt64(record.readyDeadline), limits.peerPatienceSeconds * 1_000)
-            activities[id] = .launching(giveUpAt: now.monotonic + patience * 1_000_000)
+            activities[id] = launching(record, now)
             step.actions.append(.launch(record))
         }
+    }
+
+    func launching(_ record: InstanceRecord, _ now: Moment) -> Activity {
+        let patience = max(UInt64(record.readyDeadline), limits.peerPatienceSeconds * 1_000)
+        return .launching(giveUpAt: now.monotonic + patience * 1_000_000)
     }
 
     // MARK: Storage
@@ -219,6 +226,7 @@ package struct RegistryMachine: Sendable {
         if names[record.name] == id { names[record.name] = nil }
         waiting.removeAll { $0 == id }
         unannounced.remove(id)
+        losses[id] = nil
         for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id), .release(id)] {
             errands[errand] = nil
         }

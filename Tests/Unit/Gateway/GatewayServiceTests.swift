@@ -269,6 +269,26 @@ import gateway_broker
         }
     }
 
+    @Test("makes a start again whose instance the supervisor lost with its own life")
+    func lostStart() async throws {
+        try await Self.run { bench in
+            await bench.supervisor.set(.waits)
+            let stream = try await bench.client().startService(
+                StartCheckTests.request { $0.keyBytes = [UInt8](repeating: 1, count: 16) })
+            let id = try #require(
+                InstanceID(try await stream.next()?.accepted.instanceIDBytes ?? []))
+            while await bench.supervisor.states[id] == nil {
+                await bench.loop.sleep(.milliseconds(1))
+            }
+            await bench.supervisor.set(.ready)
+            await bench.supervisor.end(id, .lost)
+            var last: StartServiceItem?
+            while let item = try await stream.next() { last = item }
+            #expect(last?.started.token.isEmpty == false)
+            #expect(await bench.supervisor.starts == 2)
+        }
+    }
+
     @Test("starts when a peer that was away is back")
     func peersAway() async throws {
         try await Self.run { bench in

@@ -219,6 +219,9 @@ struct RegistryChaos {
         if fails, chance(50) {
             return tell(.launchFailed(record.id, Fault(.unavailable)))
         }
+        if let known = supervisor[record.id], known.phase == .ended, known.ended.cause == .lost {
+            supervisor[record.id] = nil
+        }
         if supervisor[record.id] == nil {
             launches[record.id, default: 0] += 1
             supervisor[record.id] = RegistryFixture.state(record.id, .accepted)
@@ -288,7 +291,7 @@ struct RegistryChaos {
             check(machine.records[id]?.stage == stored.stage, "stored and held differ")
         }
         for id in listening { check(machine.activities[id] != nil, "a port of nobody is open") }
-        for count in launches.values { check(count <= 1, "an instance was launched again") }
+        for count in launches.values { check(count <= 10, "an instance is launched for ever") }
         let names = machine.activities.keys.compactMap { machine.records[$0]?.name }
         check(Set(names).count == names.count, "two live instances with one name")
         check(pending.count < 2_000, "work without bound")

@@ -134,7 +134,6 @@ import gateway_broker
             (.startFailed, "failed endedEarly 6379/tcp"),
             (.notReady, "failed slotClosed 6379/tcp"),
             (.stopped, "failed cancelled stopped"),
-            (.lost, "failed endedEarly lost"),
         ])
     func endsEarly(_ cause: EndCause, _ outcome: String) throws {
         var registry = Fixture()
