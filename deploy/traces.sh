@@ -3,19 +3,26 @@
 
 # traces STATE: everything there is now that could belong to a node with its state below STATE.
 traces() {
-    local state=$1 process exe name
+    local state=$1 process exe name own
+    own=$(readlink /proc/self/ns/mnt)
     {
         for process in /proc/[0-9]*; do
             exe=$(readlink "$process/exe" 2>/dev/null) || continue
             case ${exe% (deleted)} in
-                "$bin"/* | "$state"/*) echo "process ${process#/proc/} ${exe##*/}" ;;
-                *) grep -qs celaut "$process/cgroup" && echo "process ${process#/proc/} ${exe##*/}" ;;
+                "$bin"/* | "$state"/*) ;;
+                *) grep -qs celaut "$process/cgroup" || exe= ;;
             esac
+            if [[ -n $exe ]]; then
+                echo "process ${process#/proc/} ${exe##*/}"
+                name=$(readlink "$process/ns/mnt" 2>/dev/null) || continue
+                [[ $name == "$own" ]] ||
+                    awk -v space="$name" '{ print "mount " space " " $5 }' "$process/mountinfo"
+            fi
             for name in pid net; do
                 echo "namespace $(readlink "$process/ns/$name" 2>/dev/null || echo none)"
             done
-            grep -sF "$state" "$process/mountinfo" | awk '{ print "mount " $5 " " $10 }'
         done
+        awk -v state="$state" 'index($0, state) { print "mount here " $5 }' /proc/self/mountinfo
         find /sys/fs/cgroup -type d -name '*celaut*' -printf 'cgroup %p\n' 2>/dev/null
         find /sys/fs/cgroup -type d -path '*celaut*/*' -printf 'cgroup %p\n' 2>/dev/null
         find "$state" -type s -printf 'socket %p\n'
