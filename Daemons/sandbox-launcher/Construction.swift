@@ -13,8 +13,8 @@ struct Construction {
     private static let hostName = "celaut"
 
     func build(
-        parcel: Parcel, objects: borrowing Descriptor, materials: borrowing Materials,
-        directory: borrowing Descriptor
+        parcel: Parcel, objects: borrowing Descriptor, spare: borrowing Descriptor?,
+        materials: borrowing Materials, directory: borrowing Descriptor
     ) throws(LaunchFailure) -> Watch {
         let processes = try Interior.makeProcesses()
         let configuration = try Root.part(parcel, .configuration, "read configuration") {
@@ -28,7 +28,7 @@ struct Construction {
         let watch = try begin(parcel, directory)
         let namespace = try mapIdentities(processes)
         let root = try Root(
-            parcel: parcel, objects: objects, namespace: namespace,
+            parcel: parcel, objects: objects, spare: spare, namespace: namespace,
             loopControl: materials.loopControl)
         try enter(root.mount)
         try limit()

@@ -7,6 +7,7 @@ struct Launcher: ~Copyable {
     private let socket: Descriptor
     private let materials: Materials
     private let filter: [UInt8]
+    private var spares = Spares()
     private var buffer = [UInt8](repeating: 0, count: LaunchLimits.packetBytesMax)
 
     init(socket: consuming Descriptor, materials: consuming Materials, filter: [UInt8]) {
@@ -19,7 +20,14 @@ struct Launcher: ~Copyable {
     mutating func serve() throws(LaunchFailure) {
         while true {
             var waits = [Poll.Wait(socket)]
-            try step("poll") { () throws(Errno) in try Poll.wait(&waits) }
+            let patience = spares.isEmpty ? -1 : Spares.idleMilliseconds
+            try step("poll") { () throws(Errno) in
+                try Poll.wait(&waits, milliseconds: patience)
+            }
+            if !waits[0].ready {
+                spares.drop()
+                continue
+            }
             let received: SeqpacketSocket.Received
             do throws(Errno) {
                 received = try SeqpacketSocket.receive(socket, into: &buffer)
@@ -35,7 +43,7 @@ struct Launcher: ~Copyable {
         }
     }
 
-    private func answer(_ received: SeqpacketSocket.Received) {
+    private mutating func answer(_ received: SeqpacketSocket.Received) {
         let parcel = received.descriptors ?? Parcel()
         do throws(LaunchFailure) {
             let plan: LaunchPlan
@@ -56,7 +64,7 @@ struct Launcher: ~Copyable {
         }
     }
 
-    private func launch(_ plan: LaunchPlan, _ parcel: Parcel) throws(LaunchFailure) {
+    private mutating func launch(_ plan: LaunchPlan, _ parcel: Parcel) throws(LaunchFailure) {
         // Before the clone: a mount can be cloned only in the mount namespace it belongs to. The clone
         // has the directory as its root, so that the instance's mount table shows "/".
         let objects = try Root.part(parcel, .objects, "objects") { directory throws(Errno) in
@@ -64,15 +72,46 @@ struct Launcher: ~Copyable {
             try Mounts.set([.readOnly, .noSetuid, .noDevices, .noExecute], on: clone)
             return clone
         }
+        let spare = spares.take(bytes: Self.diskBytes(parcel))
+        let next = nextDisk(parcel, isUsed: spare == nil)
         let kinds: Namespaces.Kinds = [.mount, .pid, .network, .ipc, .hostName, .cgroup]
         let side = try step("clone") { () throws(Errno) in try Namespaces.clone(into: kinds) }
         switch consume side {
         case .child:
             throw Witness.run(
-                plan: plan, parcel: parcel, objects: objects, materials: materials, filter: filter)
+                plan: plan, parcel: parcel, objects: objects, spare: spare,
+                materials: materials, filter: filter)
         case .parent(let pid, let pidfd):
             send(.launched(pid: pid), Parcel(pidfd))
         }
+        if let next, isIdle() { spares.fill(next, loopControl: materials.loopControl) }
+    }
+
+    private static func diskBytes(_ parcel: Parcel) -> UInt64 {
+        let status = try? parcel.inspect(LaunchPlan.Place.disk.rawValue) {
+            (disk) throws(Errno) in try File.status(disk)
+        }
+        return status?.sizeBytes ?? 0
+    }
+
+    /// The file of the next spare: the plan's own where a spare is used for it, otherwise a copy made
+    /// before anybody writes to it.
+    private func nextDisk(_ parcel: Parcel, isUsed: Bool) -> Descriptor? {
+        guard isUsed else { return parcel.take(LaunchPlan.Place.disk.rawValue) }
+        guard isIdle() else { return nil }
+        var copy: Descriptor?
+        _ = parcel.inspect(LaunchPlan.Place.disk.rawValue) { disk in
+            _ = parcel.inspect(LaunchPlan.Place.directory.rawValue) { directory in
+                copy = Spares.copy(of: disk, in: directory)
+            }
+        }
+        return copy
+    }
+
+    /// Whether no plan waits.
+    private func isIdle() -> Bool {
+        var waits = [Poll.Wait(socket)]
+        return (try? Poll.wait(&waits, milliseconds: 0)) != nil && !waits[0].ready
     }
 
     private func send(_ outcome: LaunchOutcome, _ parcel: Parcel?) {

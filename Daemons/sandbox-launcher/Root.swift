@@ -12,12 +12,17 @@ struct Root: ~Copyable {
     let mount: Descriptor
 
     init(
-        parcel: Parcel, objects: borrowing Descriptor, namespace: borrowing Descriptor,
-        loopControl: borrowing Descriptor
+        parcel: Parcel, objects: borrowing Descriptor, spare: borrowing Descriptor?,
+        namespace: borrowing Descriptor, loopControl: borrowing Descriptor
     ) throws(LaunchFailure) {
         let image = try Self.image(parcel, namespace)
-        let layer = try Self.writableLayer(parcel, loopControl)
-        mount = try Self.overlay(image: image, layer: layer, objects: objects)
+        switch spare {
+        case .some(let layer):
+            mount = try Self.overlay(image: image, layer: layer, objects: objects)
+        case .none:
+            let layer = try Self.writableLayer(parcel, loopControl)
+            mount = try Self.overlay(image: image, layer: layer, objects: objects)
+        }
     }
 
     private static func image(
@@ -37,18 +42,23 @@ struct Root: ~Copyable {
     private static func writableLayer(
         _ parcel: Parcel, _ loopControl: borrowing Descriptor
     ) throws(LaunchFailure) -> Descriptor {
-        let device = try part(parcel, .disk, "attach disk") { file throws(Errno) in
-            try LoopDevice(over: file, control: loopControl)
+        try part(parcel, .disk, "mount disk") { file throws(Errno) in
+            try mountLayer(file, loopControl)
         }
-        return try step("mount disk") { () throws(Errno) in
-            let context = try FileSystemContext("ext4")
-            try context.set("source", device.path)
-            // What was never written reads as zeros already.
-            try context.set("noinit_itable")
-            // The file has no blocks where nothing was written; freed blocks go back to the host.
-            try context.set("discard")
-            return try context.mount([.noSetuid, .noDevices, .noAccessTime])
-        }
+    }
+
+    /// The file system in a file, attached nowhere.
+    static func mountLayer(
+        _ file: borrowing Descriptor, _ loopControl: borrowing Descriptor
+    ) throws(Errno) -> Descriptor {
+        let device = try LoopDevice(over: file, control: loopControl)
+        let context = try FileSystemContext("ext4")
+        try context.set("source", device.path)
+        // What was never written reads as zeros already.
+        try context.set("noinit_itable")
+        // The file has no blocks where nothing was written; freed blocks go back to the host.
+        try context.set("discard")
+        return try context.mount([.noSetuid, .noDevices, .noAccessTime])
     }
 
     private static func overlay(

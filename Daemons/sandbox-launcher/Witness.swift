@@ -11,16 +11,19 @@ enum Witness {
     /// Runs in the child of the launcher and does not return.
     static func run(
         plan: LaunchPlan, parcel: Parcel, objects: borrowing Descriptor,
-        materials: borrowing Materials, filter: [UInt8]
+        spare: borrowing Descriptor?, materials: borrowing Materials, filter: [UInt8]
     ) -> LaunchFailure {
         guard let directory = parcel.take(LaunchPlan.Place.directory.rawValue),
             let report = parcel.take(LaunchPlan.Place.report.rawValue)
         else { Confinement.exit(1) }
         do throws(LaunchFailure) {
-            try leaveLauncher(parcel, materials, [directory.raw, report.raw, objects.raw])
+            var own = [directory.raw, report.raw, objects.raw]
+            if let number = Self.number(spare) { own.append(number) }
+            try leaveLauncher(parcel, materials, own)
             try step("note witness") { () throws(Errno) in try note(directory) }
             var watch = try Construction(plan: plan, filter: filter).build(
-                parcel: parcel, objects: objects, materials: materials, directory: directory)
+                parcel: parcel, objects: objects, spare: spare, materials: materials,
+                directory: directory)
             try confine(plan)
             if let failure = try watch.begin() { throw failure }
             parcel.close()
@@ -34,6 +37,13 @@ enum Witness {
             record(outcome, directory)
             _ = try? SeqpacketSocket.send(report, outcome.encoded())
             Confinement.exit(1)
+        }
+    }
+
+    private static func number(_ descriptor: borrowing Descriptor?) -> Int32? {
+        switch descriptor {
+        case .some(let descriptor): descriptor.raw
+        case .none: nil
         }
     }
 

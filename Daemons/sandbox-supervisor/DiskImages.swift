@@ -38,29 +38,10 @@ struct DiskImages: Sendable {
         do throws(Errno) {
             let template = try File.open(path)
             let copy = try File.open(directory, .readWrite, [.unnamed])
-            try File.setSize(copy, bytes: bytes)
-            try Self.copyData(from: template, to: copy)
+            try File.copySparse(from: template, to: copy)
             return SharedDescriptor(copy)
         } catch {
             throw DiskFailure(subject: "disk image", errno: error)
-        }
-    }
-
-    private static func copyData(
-        from template: borrowing Descriptor, to copy: borrowing Descriptor
-    ) throws(Errno) {
-        var buffer = [UInt8](repeating: 0, count: 262_144)
-        var offset: UInt64 = 0
-        while let start = try File.seek(template, toNext: .data, from: offset) {
-            let end = try File.seek(template, toNext: .hole, from: start) ?? start
-            offset = start
-            while offset < end {
-                let count = try File.read(template, into: &buffer, at: offset)
-                if count == 0 { return }
-                let wanted = min(UInt64(count), end - offset)
-                try File.writeAll(copy, [UInt8](buffer.prefix(Int(wanted))), at: offset)
-                offset += wanted
-            }
         }
     }
 
