@@ -64,18 +64,22 @@ import celautctl
         #expect(reason.text.contains("98"))
     }
 
-    @Test("Scripts can tell apart what to do", arguments: [
-        (Fault.Code.invalid, 65), (.notFound, 66), (.unavailable, 69), (.internal, 70),
-        (.storageFull, 73), (.inUse, 75), (.limitReached, 75), (.forbidden, 77),
-        (.unauthorized, 77), (.endedEarly, 1), (.slotClosed, 1), (.cancelled, 130),
-    ] as [(Fault.Code, Int32)])
+    @Test(
+        "Scripts can tell apart what to do",
+        arguments: [
+            (Fault.Code.invalid, 65), (.notFound, 66), (.unavailable, 69), (.internal, 70),
+            (.storageFull, 73), (.inUse, 75), (.limitReached, 75), (.forbidden, 77),
+            (.unauthorized, 77), (.endedEarly, 1), (.slotClosed, 1), (.cancelled, 130),
+        ] as [(Fault.Code, Int32)])
     func exitCodes(_ code: Fault.Code, _ number: Int32) {
         #expect(ExitCode(Fault(code)).rawValue == number)
     }
 
     @Test("The help names every exit code once", arguments: ExitCode.allCases)
     func table(_ code: ExitCode) {
-        let rows = ExitCode.table.split(separator: "\n").filter { $0.hasPrefix("  \(code.rawValue) ") }
+        let rows = ExitCode.table.split(separator: "\n").filter {
+            $0.hasPrefix("  \(code.rawValue) ")
+        }
         #expect(rows.count == 1)
         #expect(rows.first?.contains(code.meaning) == true)
     }

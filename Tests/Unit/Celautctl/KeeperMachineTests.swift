@@ -55,8 +55,11 @@ import celautctl
             machine.started("builder", now: now)
             _ = machine.ready("builder", now: now)
         }
-        #expect(waits.prefix(4) == [.milliseconds(100), .milliseconds(200), .milliseconds(400),
-            .milliseconds(800)])
+        #expect(
+            waits.prefix(4) == [
+                .milliseconds(100), .milliseconds(200), .milliseconds(400),
+                .milliseconds(800),
+            ])
         #expect(waits.last == .seconds(10))
         #expect(zip(waits, waits.dropFirst()).allSatisfy { $0 <= $1 })
     }
