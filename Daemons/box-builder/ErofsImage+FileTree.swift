@@ -1,6 +1,7 @@
 package import ServiceModel
 package import Syscalls
 
+/// The image of a box, from the tree that its service id is computed from.
 extension ErofsImage {
     /// Writes the metadata image of a box's tree from the file's present position on. The contents
     /// are named by their places in the object store.

@@ -3,6 +3,7 @@ import Channel
 import Interfaces
 import SwiftProtobuf
 
+/// `celautctl boxes`: what the node holds, and letting go of it.
 struct Boxes: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists, inspects and removes boxes.",

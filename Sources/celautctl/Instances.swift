@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// `celautctl ps`, and the other commands about instances that run.
 struct Ps: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists instances.",

@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// `celautctl pack`: hands a project to box-builder; nothing of it is decided here.
 struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Makes a box from a project.",

@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// `celautctl run`: starts an instance and ends as it does, or leaves it running.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a box as an instance.",

@@ -2,6 +2,7 @@ import ArgumentParser
 import Channel
 import Interfaces
 
+/// `celautctl status`: what each daemon says of itself, and which do not answer.
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows how the node's daemons are.",

@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// `celautctl up`: the node in the foreground, in place of a service manager.
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs a node in the foreground.",

@@ -38,8 +38,9 @@ let readingRules: [Rule] = [
             ("Sources/Wire/B.swift", "import C\n\n/// What B keeps true.\nstruct B {}")),
         each: { file in
             guard file.isSwift, file.isUnder(written), !file.isGenerated else { return [] }
-            let first = file.lines.first {
-                !$0.isEmpty && !$0.contains("import ") && !$0.hasPrefix("@")
+            let starts = ["import ", "package import ", "internal import ", "private import ", "@"]
+            let first = file.lines.first { line in
+                !line.isEmpty && !starts.contains(where: line.hasPrefix)
             }
             guard let first, !first.hasPrefix("//") else { return [] }
             return [Violation(path: file.path, line: 1, what: "no head comment")]
