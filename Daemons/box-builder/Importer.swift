@@ -1,4 +1,4 @@
-import Crypto
+import SharedCrypto
 package import Interfaces
 package import ServiceModel
 package import Syscalls

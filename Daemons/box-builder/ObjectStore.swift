@@ -1,6 +1,6 @@
 package import ServiceModel
-package import Syscalls
 import Synchronization
+package import Syscalls
 
 /// Where the contents of files and the images of boxes are: `objects/ab/cdef…` by the SHA-256 of the
 /// content, `images/<service id>.erofs`, and `staging/` for what is being written.
@@ -122,7 +122,7 @@ package final class ObjectStore: Sendable {
     ///   - doubtful: of `digests`, those the import stored and may have no use for.
     ///   - needed: which of some contents a box needs. Where that is not known nothing is deleted;
     ///     the next start sweeps.
-    func release(
+    package func release(
         _ digests: Set<ContentDigest>, doubtful: Set<ContentDigest>,
         needed: ([ContentDigest]) throws -> Set<ContentDigest>
     ) {
@@ -135,7 +135,7 @@ package final class ObjectStore: Sendable {
         }
     }
 
-    func release(
+    package func release(
         _ id: ServiceID, failed: Bool, needed: (ServiceID) throws -> Bool
     ) {
         pins.withLock { pins in
@@ -147,7 +147,7 @@ package final class ObjectStore: Sendable {
     /// Deletes what a removed box leaves behind.
     ///
     /// - Returns: bytes of the deleted contents.
-    func abandon(
+    package func abandon(
         _ id: ServiceID, _ digests: [ContentDigest: UInt64],
         neededImage: (ServiceID) throws -> Bool,
         needed: ([ContentDigest]) throws -> Set<ContentDigest>

@@ -1,7 +1,7 @@
+import Chassis
 package import Interfaces
 package import ServiceModel
 package import Syscalls
-import Chassis
 
 /// The faults this daemon answers with, by what happened.
 package enum StoreFault {

@@ -12,6 +12,12 @@ package enum StoreSweep {
         package var images = 0
         package var objects = 0
 
+        package init(staged: Int = 0, images: Int = 0, objects: Int = 0) {
+            self.staged = staged
+            self.images = images
+            self.objects = objects
+        }
+
         package var isEmpty: Bool { self == Outcome() }
     }
 
