@@ -18,7 +18,8 @@ let protobufPlugin = Target.Dependency.product(
     name: "SwiftProtobufPluginLibrary", package: "swift-protobuf")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+/// swift-crypto, as one library file.
+let crypto = Target.Dependency.product(name: "SharedCrypto", package: "SharedCrypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 /// Shared by the daemons as one library file, so that no executable carries its own copy.
@@ -62,11 +63,11 @@ let package = Package(
     name: "celaut-node",
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(path: "Sources/SharedCrypto"),
     ],
     targets: [
         // The rim: C libraries, and the one module that imports Glibc.
@@ -99,19 +100,27 @@ let package = Package(
 
         daemon(
             "box-builder",
-            ["Chassis", "Channel", "Interfaces", "Syscalls", "ServiceModel", "CArchive", protobuf,
-             crypto, logging, database]),
-        daemon("sandbox-launcher",
-               ["LaunchPlan", "Syscalls", "Wire", "CSeccomp"],
-               resources: [.embedInCode("seccomp.policy")]),
+            [
+                "Chassis", "Channel", "Interfaces", "Syscalls", "ServiceModel", "CArchive",
+                protobuf,
+                crypto, logging, database,
+            ]),
+        daemon(
+            "sandbox-launcher",
+            ["LaunchPlan", "Syscalls", "Wire", "CSeccomp"],
+            resources: [.embedInCode("seccomp.policy")]),
         daemon(
             "sandbox-supervisor",
-            ["Chassis", "Channel", "Interfaces", "Syscalls", "LaunchPlan", protobuf, logging,
-             database]),
+            [
+                "Chassis", "Channel", "Interfaces", "Syscalls", "LaunchPlan", protobuf, logging,
+                database,
+            ]),
         daemon(
             "gateway-broker",
-            ["Chassis", "Channel", "Interfaces", "Syscalls", "ServiceModel", protobuf, crypto,
-             logging, database]),
+            [
+                "Chassis", "Channel", "Interfaces", "Syscalls", "ServiceModel", protobuf, crypto,
+                logging, database,
+            ]),
 
         // Benchmarks of the wire: both ends in Swift, and the C program they are measured against.
         .executableTarget(
@@ -121,13 +130,24 @@ let package = Package(
         .executableTarget(name: "wire-baseline", path: "Tests/Bench/wire-baseline"),
 
         tests("Unit", "Wire", ["Wire", "Interfaces", "Syscalls", "Channel", protobuf]),
-        tests("Unit", "Chassis", ["Chassis", "Syscalls", "Interfaces", "Channel", logging, database]),
+        tests(
+            "Unit", "Chassis", ["Chassis", "Syscalls", "Interfaces", "Channel", logging, database]),
         tests("Unit", "ServiceModel", ["ServiceModel", "Syscalls", protobuf, crypto]),
-        tests("Unit", "BoxBuilder", ["box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
-        tests("Unit", "Sandbox", ["sandbox-supervisor", "sandbox-launcher", "LaunchPlan", "Interfaces", "Syscalls", "Wire"]),
+        tests(
+            "Unit", "BoxBuilder",
+            ["box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
+        tests(
+            "Unit", "Sandbox",
+            [
+                "sandbox-supervisor", "sandbox-launcher", "LaunchPlan", "Interfaces", "Syscalls",
+                "Wire",
+            ]),
         tests(
             "Unit", "Gateway",
-            ["gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database, logging]),
+            [
+                "gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database,
+                logging,
+            ]),
         tests("Unit", "Celautctl", ["celautctl", "Channel", "Interfaces", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
         tests("Mutation", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),

@@ -1,6 +1,6 @@
-import SharedCrypto
 package import Interfaces
 package import ServiceModel
+import SharedCrypto
 import Syscalls
 
 /// The contents of one import on their way into the store, one after the other.

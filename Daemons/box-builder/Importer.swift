@@ -1,6 +1,6 @@
-import SharedCrypto
 package import Interfaces
 package import ServiceModel
+import SharedCrypto
 package import Syscalls
 
 /// Makes a box of an archive and a description, on a worker thread, from the first byte to the

@@ -1,5 +1,5 @@
-import Crypto
 package import Interfaces
+import SharedCrypto
 
 /// What a name of an instance may look like: letters, digits, "-", "_", ".".
 package enum NameRule {

@@ -1,4 +1,4 @@
-import Crypto
+import SharedCrypto
 
 /// Tokens: 256 bits each, the right to an instance.
 ///

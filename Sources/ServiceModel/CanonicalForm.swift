@@ -1,4 +1,4 @@
-import Crypto
+import SharedCrypto
 
 /// The canonical form of a service: its expanded proto3 bytes, made as a stream and never held.
 ///

@@ -1,0 +1,2 @@
+/// All of swift-crypto, from the shared library file.
+@_exported import Crypto
