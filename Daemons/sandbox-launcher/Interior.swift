@@ -11,7 +11,8 @@ enum Interior {
         "kpageflags", "sysrq-trigger", "sched_debug", "latency_stats", "config.gz", "modules",
         "diskstats", "partitions", "swaps", "interrupts", "softirqs",
         "iomem", "ioports", "cmdline", "consoles", "locks", "mtrr", "misc", "devices", "dma",
-        "kpagecgroup", "cgroups", "crypto", "vmallocinfo", "slabinfo", "zoneinfo", "buddyinfo", "pagetypeinfo",
+        "kpagecgroup", "cgroups", "crypto", "vmallocinfo", "slabinfo", "zoneinfo", "buddyinfo",
+        "pagetypeinfo",
     ]
     private static let emptyDirectories = [
         "acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "scsi", "tty",

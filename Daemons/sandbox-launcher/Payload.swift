@@ -7,7 +7,8 @@ import Syscalls
 struct Payload {
     /// What a failure message is: the step's number and errno, each one byte.
     private enum Step: UInt8, CaseIterable {
-        case groups, wait, clocks, namespaces, identity, streams, descriptors, capabilities, privileges
+        case groups, wait, clocks, namespaces, identity, streams, descriptors, capabilities,
+            privileges
         case filter, exec
 
         var name: String {

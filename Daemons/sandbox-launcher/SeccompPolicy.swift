@@ -142,7 +142,8 @@ package enum SeccompPolicy {
         var comparison: scmp_arg_cmp {
             switch self {
             case .equal(let argument, let value):
-                scmp_arg_cmp(arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: 0xFFFF_FFFF,
+                scmp_arg_cmp(
+                    arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: 0xFFFF_FFFF,
                     datum_b: value)
             case .maskedEqual(let argument, let mask, let value):
                 scmp_arg_cmp(arg: argument, op: SCMP_CMP_MASKED_EQ, datum_a: mask, datum_b: value)

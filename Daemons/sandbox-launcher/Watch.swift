@@ -95,7 +95,8 @@ struct Watch: ~Copyable {
         kill()
         while let ended = try? Process.waitAny() { _ = ended }
         for _ in 0..<Self.lastReadsMax {
-            guard waits[Place.stdout.rawValue].number >= 0 || waits[Place.stderr.rawValue].number >= 0
+            guard
+                waits[Place.stdout.rawValue].number >= 0 || waits[Place.stderr.rawValue].number >= 0
             else { break }
             var outputs = [waits[Place.stdout.rawValue], waits[Place.stderr.rawValue]]
             guard (try? Poll.wait(&outputs, milliseconds: 0)) != nil else { break }

@@ -27,7 +27,8 @@ struct Cgroups: Sendable {
     init(base: String) throws(CgroupFailure) {
         self.base = base
         if let text = try? File.readAll("\(Self.root)/cgroup.controllers", limit: 4_096) {
-            let present = Set(String(decoding: text, as: UTF8.self).split { $0 == " " || $0 == "\n" })
+            let present = Set(
+                String(decoding: text, as: UTF8.self).split { $0 == " " || $0 == "\n" })
             for needed in ["memory", "pids", "cpu"] where !present.contains(Substring(needed)) {
                 throw CgroupFailure(subject: needed, errno: .noDevice)
             }
@@ -253,7 +254,8 @@ struct Cgroups: Sendable {
     private static func enable(
         _ present: Set<Substring>, at path: String
     ) throws(CgroupFailure) {
-        for controller in ["memory", "pids", "cpu", "io"] where present.contains(Substring(controller)) {
+        for controller in ["memory", "pids", "cpu", "io"]
+        where present.contains(Substring(controller)) {
             try write("\(path)/cgroup.subtree_control", "+\(controller)")
         }
     }

@@ -62,10 +62,12 @@ struct DiskImages: Sendable {
             arguments: [
                 "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384",
                 "-m", "0",
-                "-O", "none,extent,dir_index,filetype,flex_bg,sparse_super,large_file,huge_file,"
+                "-O",
+                "none,extent,dir_index,filetype,flex_bg,sparse_super,large_file,huge_file,"
                     + "dir_nlink,extra_isize",
                 "-U", "00000000-0000-4000-8000-000000000001",
-                "-E", "lazy_itable_init=1,nodiscard,"
+                "-E",
+                "lazy_itable_init=1,nodiscard,"
                     + "hash_seed=00000000-0000-4000-8000-000000000002",
                 "-d", skeleton, temporary,
             ])

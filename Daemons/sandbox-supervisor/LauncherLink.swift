@@ -63,7 +63,9 @@ final class LauncherLink {
     ) {
         do throws(LaunchFailure) {
             if socket == nil { try start() }
-            guard let socket else { throw LaunchFailure(step: "launcher", code: Errno.noProcess.code) }
+            guard let socket else {
+                throw LaunchFailure(step: "launcher", code: Errno.noProcess.code)
+            }
             do throws(Errno) {
                 _ = try SeqpacketSocket.send(socket.descriptor, plan, descriptors: parcel)
             } catch {

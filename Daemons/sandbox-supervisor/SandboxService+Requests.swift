@@ -166,7 +166,9 @@ extension SandboxService: SandboxSupervisorHandler {
     /// What was announced, with what it uses now.
     private func state(_ id: InstanceID) throws(Fault) -> InstanceState {
         guard var state = announced[id] else { throw Fault(.notFound, subject: "\(id)") }
-        guard state.phase != .ended, let pid = machines[id]?.record.pid, pid != 0 else { return state }
+        guard state.phase != .ended, let pid = machines[id]?.record.pid, pid != 0 else {
+            return state
+        }
         state.usage = workplace.cgroups.usage(id)
         // Before the entrypoint runs the witness's root is still the host's.
         if state.phase == .starting || state.phase == .ready {

@@ -48,8 +48,12 @@ extension SandboxService {
                 actual: UInt64(machines.count))
         }
         let taken = Set(machines.values.filter { !$0.record.hasEnded }.map(\.record.uidSlot))
-        guard let slot = (0..<UInt32(configuration.instancesMax)).first(where: { !taken.contains($0) })
-        else { throw .limitReached(subject: "uid slots", limit: UInt64(configuration.instancesMax)) }
+        guard
+            let slot = (0..<UInt32(configuration.instancesMax)).first(where: { !taken.contains($0) }
+            )
+        else {
+            throw .limitReached(subject: "uid slots", limit: UInt64(configuration.instancesMax))
+        }
         var state = InstanceState()
         state.instanceIDBytes = check.id.bytes
         state.serviceID = request.serviceID

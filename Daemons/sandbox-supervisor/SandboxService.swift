@@ -248,9 +248,11 @@ package actor SandboxService {
         if record.hasEnded { outputs.wake(record.id) }
         if before != record.state.phase {
             logger.info(
-                "instance", metadata: [
+                "instance",
+                metadata: [
                     "instance": "\(record.id)", "phase": "\(record.state.phase)",
-                    "cause": "\(record.state.ended.cause)", "subject": "\(record.state.ended.subject)",
+                    "cause": "\(record.state.ended.cause)",
+                    "subject": "\(record.state.ended.subject)",
                 ])
         }
     }

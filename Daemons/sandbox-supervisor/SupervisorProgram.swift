@@ -1,5 +1,5 @@
-package import Chassis
 import Channel
+package import Chassis
 import Interfaces
 import LaunchPlan
 import Logging

@@ -59,7 +59,8 @@ struct Workplace: Sendable {
     /// What a witness that is gone left.
     func remains(_ id: InstanceID) -> InstanceMachine.Remains {
         let path = directory(id)
-        let bytes = try? File.readAll("\(path)/\(InstanceFiles.ended)", limit: LaunchOutcome.bytesMax)
+        let bytes = try? File.readAll(
+            "\(path)/\(InstanceFiles.ended)", limit: LaunchOutcome.bytesMax)
         let outcome = bytes.flatMap { try? LaunchOutcome(reading: $0) }
         return InstanceMachine.Remains(
             outcome: outcome, outOfMemory: cgroups.wasOutOfMemory(id), usage: cgroups.usage(id),
