@@ -74,8 +74,9 @@ package struct ProtoWriter: Sendable {
     package mutating func map<Value>(
         _ field: UInt64, _ values: [String: Value], _ value: (Value) -> [UInt8]
     ) {
-        for (key, element) in values.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) })
-        {
+        for (key, element) in values.sorted(by: {
+            $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
+        }) {
             var entry = ProtoWriter()
             entry.always(1, text: key)
             entry.always(2, blob: value(element))

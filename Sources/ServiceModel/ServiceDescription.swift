@@ -232,12 +232,15 @@ extension DescriptionObject {
             let stack = try object.names("protocol").map { ProtocolDefinition(tags: [$0]) }
             let prices = try object.prices("mu_per_call")
             try object.finish()
-            if slots.contains(where: { $0.port == UInt32(port) && $0.transportName == transport.lowercased() }) {
+            if slots.contains(where: {
+                $0.port == UInt32(port) && $0.transportName == transport.lowercased()
+            }) {
                 throw DescriptionError(.duplicateKey, key: object.path("port"))
             }
             slots.append(
                 Slot(
-                    port: UInt32(port), transport: ProtocolDefinition(tags: [transport.lowercased()]),
+                    port: UInt32(port),
+                    transport: ProtocolDefinition(tags: [transport.lowercased()]),
                     protocolStack: stack, muPerCall: prices))
         }
         return slots
