@@ -69,8 +69,20 @@ final class ServedLink: Link, @unchecked Sendable {
         guard let farewell = machine.stop(now: loop.now) else { return }
         if machine.isClosed { return end(saying: farewell) }
         say(farewell)
+        endWatching()
         arm()
         endIfDrained()
+    }
+
+    /// Read-only streams (who watches, who follows) end at once: most would never end by
+    /// themselves, and whoever reads opens them again at the next daemon.
+    private func endWatching() {
+        for case let request? in requests
+        where request.method.isStream && request.method.idempotency == .readOnly {
+            guard let header = close(request, .fault) else { continue }
+            send(header, Fault(.unavailable))
+            request.assumeIsolated { $0.end(Fault(.unavailable), stop: true) }
+        }
     }
 
     // MARK: Answers

@@ -8,10 +8,10 @@ import Testing
 import Wire
 
 @Suite struct ConversationTests {
-    @Test(arguments: 0..<200)
+    @Test(arguments: 0..<100)
     func honestMachinesNeverFindFaultAndEveryRequestEndsOnce(seed: UInt64) throws {
         var talk = Conversation(seed: seed)
-        for _ in 0..<2_000 { try talk.step() }
+        for _ in 0..<1_000 { try talk.step() }
         try talk.finish()
         #expect(talk.ended.count == talk.begun, "seed \(seed)")
         #expect(talk.ended.values.allSatisfy { $0 == 1 }, "seed \(seed)")

@@ -164,25 +164,32 @@ import Testing
         #expect(links < 1_000)
     }
 
-    @Test func anEventOfAWatchThatEndedReachesNobody() async throws {
+    @Test func anEventOfAWatchThatEndedReachesNobodyAlsoWhenItsPlaceWasTakenAgain() async throws {
         let thread = try LoopThread()
         let loop = thread.loop
-        let first = SharedDescriptor(try readable())
-        let second = SharedDescriptor(try readable())
+        let ends = [SharedDescriptor(try readable()), SharedDescriptor(try readable())]
+        // Both ends stay open, so that the one that is watched has nothing to say.
+        let silent = try Pipe(nonBlocking: true)
+        let unready = SharedDescriptor(try silent.reading.duplicate())
         let calls = Counted(Mutex(0))
+        let strays = Counted(Mutex(0))
         await thread.run { _ in
             let tokens = Mutex<[WatchToken]>([])
-            for end in [first, second] {
+            for end in ends {
                 let token = try? loop.watch(raw: end.raw, .readable) { _ in
                     calls.add(1)
-                    // Both are ready in one batch: the one that runs first ends both.
+                    // Both are ready in one batch: the one that runs first ends both, and the next
+                    // watch takes the place of the one whose event is still to come.
                     for token in tokens.withLock({ $0 }) { loop.unwatch(token) }
+                    _ = try? loop.watch(raw: unready.raw, .readable) { _ in strays.add(1) }
                 }
                 if let token { tokens.withLock { $0.append(token) } }
             }
             await loop.sleep(.milliseconds(5))
         }
         #expect(calls.value == 1)
+        #expect(strays.value == 0)
+        #expect(silent.writing.raw != unready.raw)
     }
 
     private func readable() throws -> Descriptor {

@@ -237,4 +237,22 @@ import Wire
         let left = await served.thread.run { _ in served.server.connectionCount }
         #expect(left == 0)
     }
+
+    @Test func stopDoesNotWaitForWhoOnlyWatches() async throws {
+        let served = try Served()
+        let client = try await served.client()
+        let stream = try await client.listBoxes(ListBoxesRequest())
+        _ = try await stream.next()
+        let start = served.thread.loop.now
+        await served.server.stop()
+        let took = start.duration(until: served.thread.loop.now)
+        #expect(took < WireLimits.stoppingTimeout / 2)
+        var last: Fault?
+        do throws(Fault) {
+            while try await stream.next() != nil {}
+        } catch {
+            last = error
+        }
+        #expect(last?.code == .unavailable)
+    }
 }
