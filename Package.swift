@@ -157,9 +157,3 @@ let package = Package(
         tests("Tidy", "", []),
     ]
 )
-
-// TEAM-ONLY (removed before the end): build a subset of tests while the tree grows.
-if let only = Context.environment["ONLY"] {
-    let kept = Set(only.split(separator: ",").map { "\($0)Tests" })
-    package.targets.removeAll { $0.path?.hasPrefix("Tests/") == true && !kept.contains($0.name) }
-}

@@ -30,6 +30,10 @@ def tell(bench, daemon, ours, baseline, unit):
         "unit": unit}), flush=True)
 
 
+def arguments(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:-1]
+
+
 def daemon_start(folder):
     """From exec to READY=1, median, against /bin/true from exec to exit; one core for all."""
     rig = folder / "spawn-ready"
@@ -37,8 +41,9 @@ def daemon_start(folder):
     # `up` writes the configuration of each daemon; what it wrote is what is measured.
     state = folder / "state"
     with nodes.Node(state=state, base=folder) as node:
-        commands = {name: Path(f"/proc/{node.pid(name)}/cmdline").read_bytes().split(b"\0")[:-1]
-                    for name in nodes.DAEMONS}
+        pids = {name: node.pid(name) for name in nodes.DAEMONS}
+        commands = {name: [os.readlink(f"/proc/{pid}/exe"), *arguments(pid)]
+                    for name, pid in pids.items()}
         users = {name: os.stat(f"/proc/{node.pid(name)}").st_uid for name in nodes.DAEMONS}
 
     def median(uid, path, name, command):
