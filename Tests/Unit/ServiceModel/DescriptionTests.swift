@@ -1,0 +1,110 @@
+// `service.json` is read strictly: what is not understood is refused by the path of its key.
+
+import ServiceModel
+import Testing
+
+@Suite("A service description")
+struct DescriptionTests {
+    private static let minimal =
+        #""architecture": "linux/amd64", "init": {"entry_path": ["bin", "x"]}"#
+
+    private func refusal(_ text: String) -> DescriptionError? {
+        do throws(DescriptionError) {
+            _ = try ServiceDescription.read(Array(text.utf8))
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test("a minimal one gets the defaults of existing nodes")
+    func defaults() throws {
+        let description = try ServiceDescription.read(Array("{\(Self.minimal)}".utf8))
+        let container = description.service.container
+        #expect(container.architecture.tags == ["linux/amd64"])
+        #expect(container.initial.path == "/bin/x")
+        #expect(container.configDeclaration?.path == ["__config__"])
+        #expect(container.resources?.atInit.memLimit == 10_000_000)
+        #expect(container.resources?.atMost.diskSpace == 2_000_000_000)
+        #expect(description.tags.isEmpty && description.service.api.slots.isEmpty)
+    }
+
+    @Test(
+        "is refused by the key at fault",
+        arguments: [
+            (#""colour": 1"#, DescriptionError.Condition.unknownKey, "colour"),
+            (#""resources": {"at_init": {"mem": 1}}"#, .unknownKey, "resources.at_init.mem"),
+            (#""api": {}"#, .wrongType, "api"),
+            (#""api": [{"transport": "tcp"}]"#, .missingKey, "api[0].port"),
+            (#""api": [{"port": 65536}]"#, .outOfRange, "api[0].port"),
+            (#""api": [{"port": 80}, {"port": 80}]"#, .duplicateKey, "api[1].port"),
+            (
+                #""resources": {"at_init": {"mem_limit": 1}}"#, .belowMinimum,
+                "resources.at_init.mem_limit"
+            ),
+            (
+                #""resources": {"at_most": {"blkio_weight": 9}}"#, .outOfRange,
+                "resources.at_most.blkio_weight"
+            ),
+            (#""read_only_filesystem": true"#, .unsupported, "read_only_filesystem"),
+            (#""envs": ["A=B"]"#, .badName, "envs.A=B"),
+            (#""config_declaration": {"path": [".."]}"#, .badName, "config_declaration.path"),
+            (#""tag": "two words""#, .badName, "tag"),
+        ])
+    func refusals(member: String, condition: DescriptionError.Condition, key: String) {
+        let error = refusal("{\(Self.minimal), \(member)}")
+        #expect(error?.condition == condition)
+        #expect(error?.key == key)
+    }
+
+    @Test("without an architecture, or without an entrypoint, is refused by the missing key")
+    func missing() {
+        #expect(refusal("{}")?.key == "architecture")
+        #expect(refusal(#"{"architecture": "amd64"}"#)?.key == "init.entry_path")
+    }
+
+    @Test("gives at_most the larger of both, whatever is written")
+    func most() throws {
+        let text = """
+            {\(Self.minimal), "resources": {"at_init": {"mem_limit": 64000000},
+             "at_most": {"mem_limit": 32000000}}}
+            """
+        let description = try ServiceDescription.read(Array(text.utf8))
+        #expect(description.service.container.resources?.atMost.memLimit == 64_000_000)
+    }
+}
+
+@Suite("A JSON document")
+struct JSONReaderTests {
+    @Test(
+        "is refused when it is more or less than one document",
+        arguments: [
+            "", "{", "[1,]", "{} {}", "nul", "01", "1.", "-", "\"\\u12\"", "\"\\ud800\"",
+            "\"\u{1}\"", "1e999999", "{\"a\" 1}", "[1 2]", "'a'",
+        ])
+    func malformed(text: String) {
+        #expect(throws: JSONError.self) { try JSONReader.read(Array(text.utf8)) }
+    }
+
+    @Test("is refused when a key is there twice, or text is not UTF-8, or it is nested too deep")
+    func refused() {
+        #expect(throws: JSONError.duplicateKey("a")) {
+            try JSONReader.read(Array(#"{"a": 1, "a": 1}"#.utf8))
+        }
+        #expect(throws: JSONError.self) { try JSONReader.read([0x22, 0xFF, 0x22]) }
+        #expect(throws: JSONError.tooDeep(limit: JSONReader.depthMax)) {
+            try JSONReader.read([UInt8](repeating: UInt8(ascii: "["), count: 100_000))
+        }
+    }
+
+    @Test("gives its values")
+    func values() throws {
+        let value = try JSONReader.read(
+            Array(#" {"a": [1, -2.5, true, null, "\ud83d\ude00\n"]} "#.utf8))
+        #expect(
+            value
+                == .object([
+                    ("a", .array([.integer(1), .number(-2.5), .bool(true), .null, .string("😀\n")]))
+                ]))
+    }
+}
