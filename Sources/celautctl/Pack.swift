@@ -62,7 +62,7 @@ struct Pack: ParsableCommand {
                 case .box(let box):
                     try source.finish()
                     return BoxReport(box)
-                case nil: continue
+                case .normalised, nil: continue
                 }
             }
         } catch {

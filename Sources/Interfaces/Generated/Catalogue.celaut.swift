@@ -18,6 +18,8 @@ package enum Catalogue {
         Fact.self,
         ImportBoxRequest.self,
         ImportBoxItem.self,
+        Normalised.self,
+        NormalisedEntry.self,
         ImportProgress.self,
         BoxSummary.self,
         SlotSummary.self,

@@ -78,9 +78,10 @@ package struct BoxBuilderClient: Sendable {
         self.caller = caller
     }
 
-    /// Imports a tree and a service description as a box. Descriptors: the tar stream (plain or
-    /// compressed), then the description (service.json). Items report progress; the last one has the
-    /// box. Idempotent by nature: equal input gives the same id.
+    /// Imports a tree and a service description as a box. Descriptors: the archive (a tar, plain or
+    /// compressed, of a tree or of a container image), then the description (service.json). Items
+    /// report progress and, where asked, what was normalised; the last one has the box. Idempotent by
+    /// nature: equal input gives the same id.
     package func importBox(
         _ request: ImportBoxRequest, descriptors: Parcel, deadline: Duration? = nil
     ) async throws(Fault) -> ItemStream<ImportBoxItem> {
@@ -147,9 +148,10 @@ package struct BoxBuilderClient: Sendable {
 }
 
 package protocol BoxBuilderHandler: Actor {
-    /// Imports a tree and a service description as a box. Descriptors: the tar stream (plain or
-    /// compressed), then the description (service.json). Items report progress; the last one has the
-    /// box. Idempotent by nature: equal input gives the same id.
+    /// Imports a tree and a service description as a box. Descriptors: the archive (a tar, plain or
+    /// compressed, of a tree or of a container image), then the description (service.json). Items
+    /// report progress and, where asked, what was normalised; the last one has the box. Idempotent by
+    /// nature: equal input gives the same id.
     func importBox(
         _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext, items: ItemSink<ImportBoxItem>
     ) async throws(Fault)

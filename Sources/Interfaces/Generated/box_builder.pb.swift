@@ -27,6 +27,124 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+/// What an archive holds.
+package nonisolated enum SourceKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+
+  /// An image where the archive is laid out as one, a tree otherwise.
+  case unspecified // = 0
+
+  /// A tree, whatever its files are called.
+  case tree // = 1
+
+  /// A container image: an OCI image layout, or what `docker save` writes.
+  case image // = 2
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .tree
+    case 2: self = .image
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .tree: return 1
+    case .image: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [SourceKind] = [
+    .unspecified,
+    .tree,
+    .image,
+  ]
+
+}
+
+/// What of an archive a box does not keep, so that equal trees have equal ids.
+package nonisolated enum Normalisation: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// The owner and group became 0.
+  case owner // = 1
+
+  /// The time became 0.
+  case time // = 2
+
+  /// The bits that raise privileges (setuid, setgid) were removed.
+  case setID // = 3
+
+  /// An extended attribute, an access list or a file capability was removed.
+  case attribute // = 4
+
+  /// Another name of a file became a file with the same content.
+  case hardLink // = 5
+
+  /// An earlier entry of the same name was replaced.
+  case replaced // = 6
+
+  /// A later layer of the image removed what an earlier one had.
+  case whiteout // = 7
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .owner
+    case 2: self = .time
+    case 3: self = .setID
+    case 4: self = .attribute
+    case 5: self = .hardLink
+    case 6: self = .replaced
+    case 7: self = .whiteout
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .owner: return 1
+    case .time: return 2
+    case .setID: return 3
+    case .attribute: return 4
+    case .hardLink: return 5
+    case .replaced: return 6
+    case .whiteout: return 7
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Normalisation] = [
+    .unspecified,
+    .owner,
+    .time,
+    .setID,
+    .attribute,
+    .hardLink,
+    .replaced,
+    .whiteout,
+  ]
+
+}
+
 package nonisolated enum ImportPhase: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case unspecified // = 0
@@ -83,6 +201,19 @@ package nonisolated struct ImportBoxRequest: Sendable {
   /// A tag to list the box under, beside the one in its description. At most 128 bytes; may be empty.
   package var tag: String = String()
 
+  /// What the archive holds.
+  package var source: SourceKind = .unspecified
+
+  /// Of an archive with several images, which: "name:tag", or the image's own tag. Empty takes the
+  /// only one for the architecture of the description.
+  package var image: String = String()
+
+  /// Keeps the owners of the entries. Otherwise they become 0 and 0, so that who packed is not seen.
+  package var keepOwners: Bool = false
+
+  /// Sends what was normalised before the box.
+  package var explain: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -113,6 +244,15 @@ package nonisolated struct ImportBoxItem: Sendable {
     set {event = .box(newValue)}
   }
 
+  /// What was not kept as it came. Several items, sent where `explain` asks for them.
+  package var normalised: Normalised {
+    get {
+      if case .normalised(let v)? = event {return v}
+      return Normalised()
+    }
+    set {event = .normalised(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Event: Equatable, Sendable {
@@ -120,8 +260,46 @@ package nonisolated struct ImportBoxItem: Sendable {
     case progress(ImportProgress)
     /// The import is durable; the last item.
     case box(BoxSummary)
+    /// What was not kept as it came. Several items, sent where `explain` asks for them.
+    case normalised(Normalised)
 
   }
+
+  package init() {}
+}
+
+/// Entries of which the same was not kept.
+package nonisolated struct Normalised: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What was not kept.
+  package var what: Normalisation = .unspecified
+
+  /// All entries that it concerns; as many or more than there are in all items of this kind.
+  package var count: UInt64 = 0
+
+  /// The first of them, in the order of the archive.
+  package var entries: [NormalisedEntry] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct NormalisedEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its path from the root of the tree, cut to 512 bytes.
+  package var path: String = String()
+
+  /// What it had: "1000:1000", "4755", the name of an attribute, a link's target. Cut to 512 bytes.
+  package var had: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -372,13 +550,21 @@ package nonisolated struct Hold: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "celaut.box.v1"
 
+nonisolated extension SourceKind: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SOURCE_KIND_UNSPECIFIED\0\u{1}SOURCE_KIND_TREE\0\u{1}SOURCE_KIND_IMAGE\0")
+}
+
+nonisolated extension Normalisation: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0NORMALISATION_UNSPECIFIED\0\u{1}NORMALISATION_OWNER\0\u{1}NORMALISATION_TIME\0\u{1}NORMALISATION_SET_ID\0\u{1}NORMALISATION_ATTRIBUTE\0\u{1}NORMALISATION_HARD_LINK\0\u{1}NORMALISATION_REPLACED\0\u{1}NORMALISATION_WHITEOUT\0")
+}
+
 nonisolated extension ImportPhase: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPORT_PHASE_UNSPECIFIED\0\u{1}IMPORT_PHASE_READING\0\u{1}IMPORT_PHASE_HASHING\0\u{1}IMPORT_PHASE_WRITING\0")
 }
 
 nonisolated extension ImportBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImportBoxRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{1}source\0\u{1}image\0\u{3}keep_owners\0\u{1}explain\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -387,6 +573,10 @@ nonisolated extension ImportBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.tag) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.source) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.image) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.keepOwners) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.explain) }()
       default: break
       }
     }
@@ -396,11 +586,27 @@ nonisolated extension ImportBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.tag.isEmpty {
       try visitor.visitSingularStringField(value: self.tag, fieldNumber: 1)
     }
+    if self.source != .unspecified {
+      try visitor.visitSingularEnumField(value: self.source, fieldNumber: 2)
+    }
+    if !self.image.isEmpty {
+      try visitor.visitSingularStringField(value: self.image, fieldNumber: 3)
+    }
+    if self.keepOwners != false {
+      try visitor.visitSingularBoolField(value: self.keepOwners, fieldNumber: 4)
+    }
+    if self.explain != false {
+      try visitor.visitSingularBoolField(value: self.explain, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: ImportBoxRequest, rhs: ImportBoxRequest) -> Bool {
     if lhs.tag != rhs.tag {return false}
+    if lhs.source != rhs.source {return false}
+    if lhs.image != rhs.image {return false}
+    if lhs.keepOwners != rhs.keepOwners {return false}
+    if lhs.explain != rhs.explain {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -408,7 +614,7 @@ nonisolated extension ImportBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension ImportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImportBoxItem"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}progress\0\u{1}box\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}progress\0\u{1}box\0\u{1}normalised\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -442,6 +648,19 @@ nonisolated extension ImportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.event = .box(v)
         }
       }()
+      case 3: try {
+        var v: Normalised?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .normalised(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .normalised(v)
+        }
+      }()
       default: break
       }
     }
@@ -461,6 +680,10 @@ nonisolated extension ImportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._Messa
       guard case .box(let v)? = self.event else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     }()
+    case .normalised?: try {
+      guard case .normalised(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -468,6 +691,81 @@ nonisolated extension ImportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
   package static func ==(lhs: ImportBoxItem, rhs: ImportBoxItem) -> Bool {
     if lhs.event != rhs.event {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Normalised: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Normalised"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}what\0\u{1}count\0\u{1}entries\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.what) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.count) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.what != .unspecified {
+      try visitor.visitSingularEnumField(value: self.what, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt64Field(value: self.count, fieldNumber: 2)
+    }
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Normalised, rhs: Normalised) -> Bool {
+    if lhs.what != rhs.what {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.entries != rhs.entries {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension NormalisedEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NormalisedEntry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{1}had\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.had) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 1)
+    }
+    if !self.had.isEmpty {
+      try visitor.visitSingularStringField(value: self.had, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: NormalisedEntry, rhs: NormalisedEntry) -> Bool {
+    if lhs.path != rhs.path {return false}
+    if lhs.had != rhs.had {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
