@@ -17,6 +17,9 @@ extension DescriptorKind {
         case .readable:
             guard access == .readOnly || access == .readWrite else { return false }
             return status.kind == .fifo || status.kind == .regular || status.kind == .socket
+        case .writable:
+            guard access == .writeOnly || access == .readWrite else { return false }
+            return status.kind == .fifo || status.kind == .regular || status.kind == .socket
         case .directory: return status.kind == .directory
         case .socket: return status.kind == .socket
         case .file: return status.kind == .regular

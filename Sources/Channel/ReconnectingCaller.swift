@@ -130,7 +130,7 @@ extension DescriptorKind {
     fileprivate var canBeSentAgain: Bool {
         switch self {
         case .sealed, .directory, .file: true
-        case .readable, .socket: false
+        case .readable, .writable, .socket: false
         }
     }
 }

@@ -25,6 +25,8 @@ package enum DescriptorKind: UInt8, Sendable {
     case socket = 4
     /// A regular file.
     case file = 5
+    /// Anything bytes can be written to: pipe, regular file, socket.
+    case writable = 6
 }
 
 /// The contract of a method, as its schema declares it. One object per method, made by the

@@ -56,6 +56,48 @@ package enum BoxBuilderInterface {
         requestDescriptors: [],
         replyDescriptors: [],
         replyRepeats: false)
+    package static let importPackage = MethodDescriptor(
+        interface: 16, ordinal: 8, name: "ImportPackage",
+        isStream: true, idempotency: .idempotent,
+        callers: [.admin, .gatewayBroker],
+        requestDescriptors: [.readable],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let exportBox = MethodDescriptor(
+        interface: 16, ordinal: 9, name: "ExportBox",
+        isStream: true, idempotency: .readOnly,
+        callers: [.admin, .gatewayBroker],
+        requestDescriptors: [.writable, .sealed],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let missingContents = MethodDescriptor(
+        interface: 16, ordinal: 10, name: "MissingContents",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .gatewayBroker],
+        requestDescriptors: [.sealed],
+        replyDescriptors: [.sealed],
+        replyRepeats: false)
+    package static let verifyStore = MethodDescriptor(
+        interface: 16, ordinal: 11, name: "VerifyStore",
+        isStream: true, idempotency: .readOnly,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let compareBoxes = MethodDescriptor(
+        interface: 16, ordinal: 12, name: "CompareBoxes",
+        isStream: true, idempotency: .readOnly,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let listContents = MethodDescriptor(
+        interface: 16, ordinal: 13, name: "ListContents",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .gatewayBroker],
+        requestDescriptors: [],
+        replyDescriptors: [.sealed],
+        replyRepeats: false)
     package static let descriptor = InterfaceDescriptor(
         number: 16, name: "BoxBuilder",
         revisions: 1...1,
@@ -67,6 +109,12 @@ package enum BoxBuilderInterface {
             openBox,
             releaseBox,
             listHolds,
+            importPackage,
+            exportBox,
+            missingContents,
+            verifyStore,
+            compareBoxes,
+            listContents,
         ])
 }
 
@@ -118,8 +166,9 @@ package struct BoxBuilderClient: Sendable {
     }
 
     /// Opens a box as a mountable root and holds it, durably, against removal until ReleaseBox with
-    /// the same holder. Reply descriptors: the EROFS metadata image, the object directory its
-    /// redirects point into, the service without its filesystem (canonical proto3 bytes).
+    /// the same holder. Reply descriptors: the EROFS metadata image; the object directory its
+    /// redirects point into or, as `root` says, the directory that is the tree itself; the service
+    /// without its filesystem (canonical proto3 bytes).
     package func openBox(
         _ request: OpenBoxRequest, deadline: Duration = WireLimits.deadlineDefault
     ) async throws(Fault) -> (OpenBoxReply, Parcel) {
@@ -144,6 +193,69 @@ package struct BoxBuilderClient: Sendable {
         let answer = try await caller.open(
             BoxBuilderInterface.listHolds, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return ItemStream(answer)
+    }
+
+    /// Imports a box that somebody exported. Descriptor: its bytes, in any codec. The id is computed over
+    /// what arrives, and the box is there only when it is whole and has the expected one. Items report
+    /// progress; the last one has the box.
+    package func importPackage(
+        _ request: ImportPackageRequest, descriptors: Parcel, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<ImportBoxItem> {
+        let answer = try await caller.open(
+            BoxBuilderInterface.importPackage, body: Body.encode(request), descriptors: descriptors, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// Writes a box in a codec. Descriptors: where to; the contents that the receiver has already, as the
+    /// list MissingContents takes (without any: an empty one). Items report progress; the last one is the
+    /// sum, sent when all is written. Who reads has the whole only with it.
+    package func exportBox(
+        _ request: ExportBoxRequest, descriptors: Parcel, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<ExportBoxItem> {
+        let answer = try await caller.open(
+            BoxBuilderInterface.exportBox, body: Body.encode(request), descriptors: descriptors, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// Which of some contents are not here, so that only those are sent. Descriptor: their digests, 32
+    /// bytes each, one behind the other. Reply descriptor: those that are missing, in the same form and
+    /// order.
+    package func missingContents(
+        _ request: MissingContentsRequest, descriptors: Parcel, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> (MissingContentsReply, Parcel) {
+        let answer = try await caller.call(
+            BoxBuilderInterface.missingContents, body: Body.encode(request), descriptors: descriptors, deadline: deadline)
+        return (try Body.decode(answer: answer.body), answer.descriptors)
+    }
+
+    /// Reads again all that is stored, or what one box needs, and compares it with what it must be.
+    /// Items: how far it is, and each thing that is wrong; the last one is the sum. Changes nothing.
+    package func verifyStore(
+        _ request: VerifyStoreRequest, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<VerifyStoreItem> {
+        let answer = try await caller.open(
+            BoxBuilderInterface.verifyStore, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// In what two boxes differ: entries of their trees by path, then fields of their specifications.
+    /// No item: they are the same box.
+    package func compareBoxes(
+        _ request: CompareBoxesRequest, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<BoxDifference> {
+        let answer = try await caller.open(
+            BoxBuilderInterface.compareBoxes, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// The contents of a box, each once, for MissingContents. Reply descriptor: SHA-256 digests, 32 bytes
+    /// each, one behind the other.
+    package func listContents(
+        _ request: ListContentsRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> (ListContentsReply, Parcel) {
+        let answer = try await caller.call(
+            BoxBuilderInterface.listContents, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return (try Body.decode(answer: answer.body), answer.descriptors)
     }
 }
 
@@ -172,8 +284,9 @@ package protocol BoxBuilderHandler: Actor {
     ) async throws(Fault) -> RemoveBoxReply
 
     /// Opens a box as a mountable root and holds it, durably, against removal until ReleaseBox with
-    /// the same holder. Reply descriptors: the EROFS metadata image, the object directory its
-    /// redirects point into, the service without its filesystem (canonical proto3 bytes).
+    /// the same holder. Reply descriptors: the EROFS metadata image; the object directory its
+    /// redirects point into or, as `root` says, the directory that is the tree itself; the service
+    /// without its filesystem (canonical proto3 bytes).
     func openBox(
         _ request: OpenBoxRequest, context: CallContext
     ) async throws(Fault) -> (OpenBoxReply, Parcel)
@@ -187,6 +300,45 @@ package protocol BoxBuilderHandler: Actor {
     func listHolds(
         _ request: ListHoldsRequest, context: CallContext, items: ItemSink<Hold>
     ) async throws(Fault)
+
+    /// Imports a box that somebody exported. Descriptor: its bytes, in any codec. The id is computed over
+    /// what arrives, and the box is there only when it is whole and has the expected one. Items report
+    /// progress; the last one has the box.
+    func importPackage(
+        _ request: ImportPackageRequest, descriptors: Parcel, context: CallContext, items: ItemSink<ImportBoxItem>
+    ) async throws(Fault)
+
+    /// Writes a box in a codec. Descriptors: where to; the contents that the receiver has already, as the
+    /// list MissingContents takes (without any: an empty one). Items report progress; the last one is the
+    /// sum, sent when all is written. Who reads has the whole only with it.
+    func exportBox(
+        _ request: ExportBoxRequest, descriptors: Parcel, context: CallContext, items: ItemSink<ExportBoxItem>
+    ) async throws(Fault)
+
+    /// Which of some contents are not here, so that only those are sent. Descriptor: their digests, 32
+    /// bytes each, one behind the other. Reply descriptor: those that are missing, in the same form and
+    /// order.
+    func missingContents(
+        _ request: MissingContentsRequest, descriptors: Parcel, context: CallContext
+    ) async throws(Fault) -> (MissingContentsReply, Parcel)
+
+    /// Reads again all that is stored, or what one box needs, and compares it with what it must be.
+    /// Items: how far it is, and each thing that is wrong; the last one is the sum. Changes nothing.
+    func verifyStore(
+        _ request: VerifyStoreRequest, context: CallContext, items: ItemSink<VerifyStoreItem>
+    ) async throws(Fault)
+
+    /// In what two boxes differ: entries of their trees by path, then fields of their specifications.
+    /// No item: they are the same box.
+    func compareBoxes(
+        _ request: CompareBoxesRequest, context: CallContext, items: ItemSink<BoxDifference>
+    ) async throws(Fault)
+
+    /// The contents of a box, each once, for MissingContents. Reply descriptor: SHA-256 digests, 32 bytes
+    /// each, one behind the other.
+    func listContents(
+        _ request: ListContentsRequest, context: CallContext
+    ) async throws(Fault) -> (ListContentsReply, Parcel)
 }
 
 /// Gives the requests of a connection to a `BoxBuilderHandler`.
@@ -225,6 +377,24 @@ package struct BoxBuilderDispatcher<Handler: BoxBuilderHandler>: Dispatcher {
         case 7:
             try await handler.listHolds(Body.decode(request: body), context: context, items: ItemSink(items))
             return nil
+        case 8:
+            try await handler.importPackage(Body.decode(request: body), descriptors: descriptors, context: context, items: ItemSink(items))
+            return nil
+        case 9:
+            try await handler.exportBox(Body.decode(request: body), descriptors: descriptors, context: context, items: ItemSink(items))
+            return nil
+        case 10:
+            let (reply, parcel) = try await handler.missingContents(Body.decode(request: body), descriptors: descriptors, context: context)
+            return Answer(body: try Body.encode(reply), descriptors: parcel)
+        case 11:
+            try await handler.verifyStore(Body.decode(request: body), context: context, items: ItemSink(items))
+            return nil
+        case 12:
+            try await handler.compareBoxes(Body.decode(request: body), context: context, items: ItemSink(items))
+            return nil
+        case 13:
+            let (reply, parcel) = try await handler.listContents(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply), descriptors: parcel)
         default: throw Fault(.unknownMethod, subject: method.name)
         }
     }
@@ -247,6 +417,38 @@ extension RemoveBoxReply {
 }
 
 extension Hold {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
+    }
+}
+
+extension FindingPlace {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
+    }
+}
+
+extension ImportPackageRequest {
+    /// `expectedID` as an array.
+    package var expectedIDBytes: [UInt8] {
+        get { [UInt8](expectedID) }
+        set { expectedID = Data(newValue) }
+    }
+}
+
+extension ExportSummary {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
+    }
+}
+
+extension ListContentsReply {
     /// `serviceID` as an array.
     package var serviceIDBytes: [UInt8] {
         get { [UInt8](serviceID) }

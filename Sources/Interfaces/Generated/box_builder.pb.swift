@@ -193,6 +193,290 @@ package nonisolated enum ImportPhase: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+package nonisolated enum RootKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// The directory of objects, the data-only layer below the image.
+  case layers // = 1
+
+  /// The tree itself, to be used without the image. The owner of its root directory on the disk
+  /// owns all of it, and stands for 0:0.
+  case checkout // = 2
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .layers
+    case 2: self = .checkout
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .layers: return 1
+    case .checkout: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [RootKind] = [
+    .unspecified,
+    .layers,
+    .checkout,
+  ]
+
+}
+
+package nonisolated enum FindingKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// A content is not what its name says.
+  case objectAltered // = 1
+
+  /// A content that a box needs is not there.
+  case objectMissing // = 2
+
+  /// An image of a root is not what was written.
+  case imageAltered // = 3
+
+  /// A box has no image.
+  case imageMissing // = 4
+
+  /// Something in a checkout is not as in the box.
+  case checkoutAltered // = 5
+
+  /// A name of the box is not in its checkout.
+  case checkoutMissing // = 6
+
+  /// A name is in a checkout that the box does not have.
+  case checkoutExtra // = 7
+
+  /// Something no box needs; the next start of the daemon removes it.
+  case leftover // = 8
+
+  /// The index contradicts itself.
+  case indexDamaged // = 9
+
+  /// A file is there and cannot be read.
+  case unreadable // = 10
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .objectAltered
+    case 2: self = .objectMissing
+    case 3: self = .imageAltered
+    case 4: self = .imageMissing
+    case 5: self = .checkoutAltered
+    case 6: self = .checkoutMissing
+    case 7: self = .checkoutExtra
+    case 8: self = .leftover
+    case 9: self = .indexDamaged
+    case 10: self = .unreadable
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .objectAltered: return 1
+    case .objectMissing: return 2
+    case .imageAltered: return 3
+    case .imageMissing: return 4
+    case .checkoutAltered: return 5
+    case .checkoutMissing: return 6
+    case .checkoutExtra: return 7
+    case .leftover: return 8
+    case .indexDamaged: return 9
+    case .unreadable: return 10
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [FindingKind] = [
+    .unspecified,
+    .objectAltered,
+    .objectMissing,
+    .imageAltered,
+    .imageMissing,
+    .checkoutAltered,
+    .checkoutMissing,
+    .checkoutExtra,
+    .leftover,
+    .indexDamaged,
+    .unreadable,
+  ]
+
+}
+
+/// The form a box travels in.
+package nonisolated enum Codec: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+
+  /// On import: what the first bytes look like. On export: proto3.
+  case unspecified // = 0
+
+  /// The canonical bytes of the service, expanded: what the id is computed over (`.celaut`).
+  case proto3 // = 1
+
+  /// Canonical JSON (RFC 8785), contents in base64.
+  case json // = 2
+
+  /// A zip of service.json and the tree.
+  case jsonZip // = 3
+
+  /// A package of records (`.celaut.bee`): metadata, then the canonical bytes, in which large files are
+  /// marked as blocks that can be left out.
+  case bee // = 4
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .proto3
+    case 2: self = .json
+    case 3: self = .jsonZip
+    case 4: self = .bee
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .proto3: return 1
+    case .json: return 2
+    case .jsonZip: return 3
+    case .bee: return 4
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Codec] = [
+    .unspecified,
+    .proto3,
+    .json,
+    .jsonZip,
+    .bee,
+  ]
+
+}
+
+/// An algorithm for digests of contents.
+package nonisolated enum DigestKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+
+  /// SHA-256.
+  case unspecified // = 0
+
+  /// SHA-256: what contents are stored by.
+  case sha2256 // = 1
+
+  /// SHA3-256: what blocks are named by. Known for contents that were a block before.
+  case sha3256 // = 2
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .sha2256
+    case 2: self = .sha3256
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .sha2256: return 1
+    case .sha3256: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [DigestKind] = [
+    .unspecified,
+    .sha2256,
+    .sha3256,
+  ]
+
+}
+
+package nonisolated enum DifferenceKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// Only the right one has it.
+  case added // = 1
+
+  /// Only the left one has it.
+  case removed // = 2
+
+  /// Both have it, and it differs.
+  case changed // = 3
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .added
+    case 2: self = .removed
+    case 3: self = .changed
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .added: return 1
+    case .removed: return 2
+    case .changed: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [DifferenceKind] = [
+    .unspecified,
+    .added,
+    .removed,
+    .changed,
+  ]
+
+}
+
 package nonisolated struct ImportBoxRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -490,6 +774,9 @@ package nonisolated struct OpenBoxReply: Sendable {
   /// Clears the value of `summary`. Subsequent reads from it will return its default value.
   package mutating func clearSummary() {self._summary = nil}
 
+  /// What the second descriptor is. Unspecified, from before there were two kinds: layers.
+  package var root: RootKind = .unspecified
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -546,6 +833,388 @@ package nonisolated struct Hold: Sendable {
   package init() {}
 }
 
+package nonisolated struct VerifyStoreRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in InspectBoxRequest; empty for everything there is.
+  package var box: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct VerifyStoreItem: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var event: VerifyStoreItem.OneOf_Event? = nil
+
+  /// It goes on.
+  package var progress: VerifyProgress {
+    get {
+      if case .progress(let v)? = event {return v}
+      return VerifyProgress()
+    }
+    set {event = .progress(newValue)}
+  }
+
+  /// Something is wrong.
+  package var finding: StoreFinding {
+    get {
+      if case .finding(let v)? = event {return v}
+      return StoreFinding()
+    }
+    set {event = .finding(newValue)}
+  }
+
+  /// It is over; the last item.
+  package var summary: VerifySummary {
+    get {
+      if case .summary(let v)? = event {return v}
+      return VerifySummary()
+    }
+    set {event = .summary(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Event: Equatable, Sendable {
+    /// It goes on.
+    case progress(VerifyProgress)
+    /// Something is wrong.
+    case finding(StoreFinding)
+    /// It is over; the last item.
+    case summary(VerifySummary)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct VerifyProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Contents read so far.
+  package var objects: UInt64 = 0
+
+  /// Contents there are to read.
+  package var objectsTotal: UInt64 = 0
+
+  /// Bytes read so far, whatever they belong to.
+  package var bytes: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct StoreFinding: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What is wrong.
+  package var kind: FindingKind = .unspecified
+
+  /// The thing, by its path below the state directory: "objects/ab/cdef…"; for the index, what
+  /// SQLite says of it.
+  package var name: String = String()
+
+  /// Where the first altered byte is known to be, from the start of the file.
+  package var offset: UInt64 = 0
+
+  /// Bytes from there to the last altered one; 0 where only the whole is known to be altered.
+  package var bytes: UInt64 = 0
+
+  /// The length it must have; 0 where that is not what is wrong.
+  package var length: UInt64 = 0
+
+  /// The length it has, where `length` says what it must be.
+  package var actualLength: UInt64 = 0
+
+  /// The boxes it hits, and where in them it stands. At most 8.
+  package var places: [FindingPlace] = []
+
+  /// How many boxes there are, those not told included.
+  package var boxes: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct FindingPlace: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The box.
+  package var serviceID: Data = Data()
+
+  /// The path in the box: "/usr/bin/env"; empty where it has none or that is not known.
+  package var path: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct VerifySummary: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Boxes looked at.
+  package var boxes: UInt64 = 0
+
+  /// Contents read.
+  package var objects: UInt64 = 0
+
+  /// Bytes read.
+  package var bytes: UInt64 = 0
+
+  /// Things that are wrong.
+  package var findings: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ImportPackageRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The codec of what is sent.
+  package var codec: Codec = .unspecified
+
+  /// The id it must have, 32 bytes; empty where that is not known.
+  package var expectedID: Data = Data()
+
+  /// A tag to list the box under. At most 128 bytes; may be empty. Names that come with a package are
+  /// not taken: who sends it could take the name of another box.
+  package var tag: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ExportBoxRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in InspectBoxRequest.
+  package var box: String = String()
+
+  /// The codec to write.
+  package var codec: Codec = .unspecified
+
+  /// For packages: files of this size and larger are blocks. 0 is 1 MiB.
+  package var blockBytesMin: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ExportBoxItem: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var event: ExportBoxItem.OneOf_Event? = nil
+
+  /// The export goes on.
+  package var progress: ExportProgress {
+    get {
+      if case .progress(let v)? = event {return v}
+      return ExportProgress()
+    }
+    set {event = .progress(newValue)}
+  }
+
+  /// All is written; the last item.
+  package var summary: ExportSummary {
+    get {
+      if case .summary(let v)? = event {return v}
+      return ExportSummary()
+    }
+    set {event = .summary(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Event: Equatable, Sendable {
+    /// The export goes on.
+    case progress(ExportProgress)
+    /// All is written; the last item.
+    case summary(ExportSummary)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct ExportProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Bytes of the canonical form dealt with so far.
+  package var bytes: UInt64 = 0
+
+  /// Bytes of the canonical form.
+  package var bytesTotal: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ExportSummary: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The id of the box.
+  package var serviceID: Data = Data()
+
+  /// Bytes written.
+  package var bytes: UInt64 = 0
+
+  /// Blocks in the package.
+  package var blocks: UInt64 = 0
+
+  /// Of those, the ones that were left out, because the receiver has them.
+  package var blocksSkipped: UInt64 = 0
+
+  /// Bytes that were left out.
+  package var bytesSkipped: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct MissingContentsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// What the digests are.
+  package var kind: DigestKind = .unspecified
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct MissingContentsReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// How many were asked for.
+  package var asked: UInt64 = 0
+
+  /// How many of them are not here.
+  package var missing: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ListContentsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in InspectBoxRequest.
+  package var box: String = String()
+
+  /// Only contents of this size and larger.
+  package var bytesMin: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ListContentsReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The id of the box.
+  package var serviceID: Data = Data()
+
+  /// How many contents.
+  package var contents: UInt64 = 0
+
+  /// Their bytes, each content counted once.
+  package var bytes: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct CompareBoxesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in InspectBoxRequest.
+  package var left: String = String()
+
+  /// As in InspectBoxRequest.
+  package var right: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct BoxDifference: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Whether it is in one of the two or differs between them.
+  package var kind: DifferenceKind = .unspecified
+
+  /// True for a field of the specification, false for an entry of the tree.
+  package var isField: Bool = false
+
+  /// Of an entry: its path, "/usr/bin/env"; "/" is the root. Of a field: its name, and the names it is
+  /// in, "container.resources.at_init.mem_limit". Cut to 4,096 bytes.
+  package var path: String = String()
+
+  /// What of an entry that is in both differs: "kind", "mode", "owner", "time", "size", "digest", "link"
+  /// or "xattr:" and its name. Empty for a field, and for what is in one of the two.
+  package var attribute: String = String()
+
+  /// What it is on the left, as text, cut to 512 bytes.
+  package var left: String = String()
+
+  /// What it is on the right, as text, cut to 512 bytes.
+  package var right: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "celaut.box.v1"
@@ -560,6 +1229,26 @@ nonisolated extension Normalisation: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension ImportPhase: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPORT_PHASE_UNSPECIFIED\0\u{1}IMPORT_PHASE_READING\0\u{1}IMPORT_PHASE_HASHING\0\u{1}IMPORT_PHASE_WRITING\0")
+}
+
+nonisolated extension RootKind: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ROOT_KIND_UNSPECIFIED\0\u{1}ROOT_KIND_LAYERS\0\u{1}ROOT_KIND_CHECKOUT\0")
+}
+
+nonisolated extension FindingKind: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FINDING_KIND_UNSPECIFIED\0\u{1}FINDING_KIND_OBJECT_ALTERED\0\u{1}FINDING_KIND_OBJECT_MISSING\0\u{1}FINDING_KIND_IMAGE_ALTERED\0\u{1}FINDING_KIND_IMAGE_MISSING\0\u{1}FINDING_KIND_CHECKOUT_ALTERED\0\u{1}FINDING_KIND_CHECKOUT_MISSING\0\u{1}FINDING_KIND_CHECKOUT_EXTRA\0\u{1}FINDING_KIND_LEFTOVER\0\u{1}FINDING_KIND_INDEX_DAMAGED\0\u{1}FINDING_KIND_UNREADABLE\0")
+}
+
+nonisolated extension Codec: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CODEC_UNSPECIFIED\0\u{1}CODEC_PROTO3\0\u{1}CODEC_JSON\0\u{1}CODEC_JSON_ZIP\0\u{1}CODEC_BEE\0")
+}
+
+nonisolated extension DigestKind: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DIGEST_KIND_UNSPECIFIED\0\u{1}DIGEST_KIND_SHA2_256\0\u{1}DIGEST_KIND_SHA3_256\0")
+}
+
+nonisolated extension DifferenceKind: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DIFFERENCE_KIND_UNSPECIFIED\0\u{1}DIFFERENCE_KIND_ADDED\0\u{1}DIFFERENCE_KIND_REMOVED\0\u{1}DIFFERENCE_KIND_CHANGED\0")
 }
 
 nonisolated extension ImportBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1116,7 +1805,7 @@ nonisolated extension OpenBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension OpenBoxReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".OpenBoxReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}summary\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}summary\0\u{1}root\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1125,6 +1814,7 @@ nonisolated extension OpenBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._summary) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.root) }()
       default: break
       }
     }
@@ -1138,11 +1828,15 @@ nonisolated extension OpenBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
     try { if let v = self._summary {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
+    if self.root != .unspecified {
+      try visitor.visitSingularEnumField(value: self.root, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: OpenBoxReply, rhs: OpenBoxReply) -> Bool {
     if lhs._summary != rhs._summary {return false}
+    if lhs.root != rhs.root {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1246,6 +1940,767 @@ nonisolated extension Hold: SwiftProtobuf.Message, SwiftProtobuf._MessageImpleme
   package static func ==(lhs: Hold, rhs: Hold) -> Bool {
     if lhs.holder != rhs.holder {return false}
     if lhs.serviceID != rhs.serviceID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension VerifyStoreRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VerifyStoreRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.box) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.box.isEmpty {
+      try visitor.visitSingularStringField(value: self.box, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: VerifyStoreRequest, rhs: VerifyStoreRequest) -> Bool {
+    if lhs.box != rhs.box {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension VerifyStoreItem: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VerifyStoreItem"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}progress\0\u{1}finding\0\u{1}summary\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: VerifyProgress?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .progress(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .progress(v)
+        }
+      }()
+      case 2: try {
+        var v: StoreFinding?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .finding(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .finding(v)
+        }
+      }()
+      case 3: try {
+        var v: VerifySummary?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .summary(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .summary(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.event {
+    case .progress?: try {
+      guard case .progress(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .finding?: try {
+      guard case .finding(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .summary?: try {
+      guard case .summary(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: VerifyStoreItem, rhs: VerifyStoreItem) -> Bool {
+    if lhs.event != rhs.event {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension VerifyProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VerifyProgress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}objects\0\u{3}objects_total\0\u{1}bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.objects) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.objectsTotal) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.objects != 0 {
+      try visitor.visitSingularUInt64Field(value: self.objects, fieldNumber: 1)
+    }
+    if self.objectsTotal != 0 {
+      try visitor.visitSingularUInt64Field(value: self.objectsTotal, fieldNumber: 2)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: VerifyProgress, rhs: VerifyProgress) -> Bool {
+    if lhs.objects != rhs.objects {return false}
+    if lhs.objectsTotal != rhs.objectsTotal {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension StoreFinding: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".StoreFinding"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}name\0\u{1}offset\0\u{1}bytes\0\u{1}length\0\u{3}actual_length\0\u{1}places\0\u{1}boxes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.offset) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.length) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.actualLength) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.places) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.boxes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if self.offset != 0 {
+      try visitor.visitSingularUInt64Field(value: self.offset, fieldNumber: 3)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 4)
+    }
+    if self.length != 0 {
+      try visitor.visitSingularUInt64Field(value: self.length, fieldNumber: 5)
+    }
+    if self.actualLength != 0 {
+      try visitor.visitSingularUInt64Field(value: self.actualLength, fieldNumber: 6)
+    }
+    if !self.places.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.places, fieldNumber: 7)
+    }
+    if self.boxes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.boxes, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: StoreFinding, rhs: StoreFinding) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.offset != rhs.offset {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.length != rhs.length {return false}
+    if lhs.actualLength != rhs.actualLength {return false}
+    if lhs.places != rhs.places {return false}
+    if lhs.boxes != rhs.boxes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension FindingPlace: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FindingPlace"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}service_id\0\u{1}path\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.serviceID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serviceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.serviceID, fieldNumber: 1)
+    }
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: FindingPlace, rhs: FindingPlace) -> Bool {
+    if lhs.serviceID != rhs.serviceID {return false}
+    if lhs.path != rhs.path {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension VerifySummary: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VerifySummary"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}boxes\0\u{1}objects\0\u{1}bytes\0\u{1}findings\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.boxes) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.objects) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.findings) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.boxes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.boxes, fieldNumber: 1)
+    }
+    if self.objects != 0 {
+      try visitor.visitSingularUInt64Field(value: self.objects, fieldNumber: 2)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 3)
+    }
+    if self.findings != 0 {
+      try visitor.visitSingularUInt64Field(value: self.findings, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: VerifySummary, rhs: VerifySummary) -> Bool {
+    if lhs.boxes != rhs.boxes {return false}
+    if lhs.objects != rhs.objects {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.findings != rhs.findings {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ImportPackageRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImportPackageRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}codec\0\u{3}expected_id\0\u{1}tag\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.codec) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.expectedID) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.tag) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.codec != .unspecified {
+      try visitor.visitSingularEnumField(value: self.codec, fieldNumber: 1)
+    }
+    if !self.expectedID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.expectedID, fieldNumber: 2)
+    }
+    if !self.tag.isEmpty {
+      try visitor.visitSingularStringField(value: self.tag, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ImportPackageRequest, rhs: ImportPackageRequest) -> Bool {
+    if lhs.codec != rhs.codec {return false}
+    if lhs.expectedID != rhs.expectedID {return false}
+    if lhs.tag != rhs.tag {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ExportBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExportBoxRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0\u{1}codec\0\u{3}block_bytes_min\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.box) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.codec) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.blockBytesMin) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.box.isEmpty {
+      try visitor.visitSingularStringField(value: self.box, fieldNumber: 1)
+    }
+    if self.codec != .unspecified {
+      try visitor.visitSingularEnumField(value: self.codec, fieldNumber: 2)
+    }
+    if self.blockBytesMin != 0 {
+      try visitor.visitSingularUInt64Field(value: self.blockBytesMin, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ExportBoxRequest, rhs: ExportBoxRequest) -> Bool {
+    if lhs.box != rhs.box {return false}
+    if lhs.codec != rhs.codec {return false}
+    if lhs.blockBytesMin != rhs.blockBytesMin {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ExportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExportBoxItem"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}progress\0\u{1}summary\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: ExportProgress?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .progress(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .progress(v)
+        }
+      }()
+      case 2: try {
+        var v: ExportSummary?
+        var hadOneofValue = false
+        if let current = self.event {
+          hadOneofValue = true
+          if case .summary(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.event = .summary(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.event {
+    case .progress?: try {
+      guard case .progress(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .summary?: try {
+      guard case .summary(let v)? = self.event else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ExportBoxItem, rhs: ExportBoxItem) -> Bool {
+    if lhs.event != rhs.event {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ExportProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExportProgress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bytes\0\u{3}bytes_total\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.bytesTotal) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 1)
+    }
+    if self.bytesTotal != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesTotal, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ExportProgress, rhs: ExportProgress) -> Bool {
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.bytesTotal != rhs.bytesTotal {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ExportSummary: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExportSummary"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}service_id\0\u{1}bytes\0\u{1}blocks\0\u{3}blocks_skipped\0\u{3}bytes_skipped\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.serviceID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.blocks) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.blocksSkipped) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.bytesSkipped) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serviceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.serviceID, fieldNumber: 1)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 2)
+    }
+    if self.blocks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.blocks, fieldNumber: 3)
+    }
+    if self.blocksSkipped != 0 {
+      try visitor.visitSingularUInt64Field(value: self.blocksSkipped, fieldNumber: 4)
+    }
+    if self.bytesSkipped != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesSkipped, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ExportSummary, rhs: ExportSummary) -> Bool {
+    if lhs.serviceID != rhs.serviceID {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.blocks != rhs.blocks {return false}
+    if lhs.blocksSkipped != rhs.blocksSkipped {return false}
+    if lhs.bytesSkipped != rhs.bytesSkipped {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension MissingContentsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MissingContentsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: MissingContentsRequest, rhs: MissingContentsRequest) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension MissingContentsReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MissingContentsReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}asked\0\u{1}missing\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.asked) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.missing) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.asked != 0 {
+      try visitor.visitSingularUInt64Field(value: self.asked, fieldNumber: 1)
+    }
+    if self.missing != 0 {
+      try visitor.visitSingularUInt64Field(value: self.missing, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: MissingContentsReply, rhs: MissingContentsReply) -> Bool {
+    if lhs.asked != rhs.asked {return false}
+    if lhs.missing != rhs.missing {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ListContentsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListContentsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0\u{3}bytes_min\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.box) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.bytesMin) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.box.isEmpty {
+      try visitor.visitSingularStringField(value: self.box, fieldNumber: 1)
+    }
+    if self.bytesMin != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesMin, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ListContentsRequest, rhs: ListContentsRequest) -> Bool {
+    if lhs.box != rhs.box {return false}
+    if lhs.bytesMin != rhs.bytesMin {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ListContentsReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListContentsReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}service_id\0\u{1}contents\0\u{1}bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.serviceID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.contents) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serviceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.serviceID, fieldNumber: 1)
+    }
+    if self.contents != 0 {
+      try visitor.visitSingularUInt64Field(value: self.contents, fieldNumber: 2)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ListContentsReply, rhs: ListContentsReply) -> Bool {
+    if lhs.serviceID != rhs.serviceID {return false}
+    if lhs.contents != rhs.contents {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension CompareBoxesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CompareBoxesRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}left\0\u{1}right\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.left) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.right) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.left.isEmpty {
+      try visitor.visitSingularStringField(value: self.left, fieldNumber: 1)
+    }
+    if !self.right.isEmpty {
+      try visitor.visitSingularStringField(value: self.right, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: CompareBoxesRequest, rhs: CompareBoxesRequest) -> Bool {
+    if lhs.left != rhs.left {return false}
+    if lhs.right != rhs.right {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension BoxDifference: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BoxDifference"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{3}is_field\0\u{1}path\0\u{1}attribute\0\u{1}left\0\u{1}right\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isField) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.attribute) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.left) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.right) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    if self.isField != false {
+      try visitor.visitSingularBoolField(value: self.isField, fieldNumber: 2)
+    }
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 3)
+    }
+    if !self.attribute.isEmpty {
+      try visitor.visitSingularStringField(value: self.attribute, fieldNumber: 4)
+    }
+    if !self.left.isEmpty {
+      try visitor.visitSingularStringField(value: self.left, fieldNumber: 5)
+    }
+    if !self.right.isEmpty {
+      try visitor.visitSingularStringField(value: self.right, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: BoxDifference, rhs: BoxDifference) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.isField != rhs.isField {return false}
+    if lhs.path != rhs.path {return false}
+    if lhs.attribute != rhs.attribute {return false}
+    if lhs.left != rhs.left {return false}
+    if lhs.right != rhs.right {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

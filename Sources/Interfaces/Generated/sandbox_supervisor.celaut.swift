@@ -79,8 +79,8 @@ package struct SandboxSupervisorClient: Sendable {
     }
 
     /// Starts an instance. Answers when the acceptance is durable; WatchInstance tells the rest.
-    /// Keyed by instance_id. Descriptors: the EROFS metadata image, the object directory, the
-    /// configuration file's content.
+    /// Keyed by instance_id. Descriptors: the EROFS metadata image; the object directory or, as
+    /// `root` says, the tree; the configuration file's content.
     package func startInstance(
         _ request: StartInstanceRequest, descriptors: Parcel, deadline: Duration = WireLimits.deadlineDefault
     ) async throws(Fault) -> StartInstanceReply {
@@ -147,8 +147,8 @@ package struct SandboxSupervisorClient: Sendable {
 
 package protocol SandboxSupervisorHandler: Actor {
     /// Starts an instance. Answers when the acceptance is durable; WatchInstance tells the rest.
-    /// Keyed by instance_id. Descriptors: the EROFS metadata image, the object directory, the
-    /// configuration file's content.
+    /// Keyed by instance_id. Descriptors: the EROFS metadata image; the object directory or, as
+    /// `root` says, the tree; the configuration file's content.
     func startInstance(
         _ request: StartInstanceRequest, descriptors: Parcel, context: CallContext
     ) async throws(Fault) -> StartInstanceReply

@@ -28,6 +28,49 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+package nonisolated enum BoxRoot: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// The directory of objects, the data-only layer below the image.
+  case layers // = 1
+
+  /// The tree itself, to be used without the image. The owner of its root directory on the disk
+  /// owns all of it, and stands for 0:0.
+  case checkout // = 2
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .layers
+    case 2: self = .checkout
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .layers: return 1
+    case .checkout: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [BoxRoot] = [
+    .unspecified,
+    .layers,
+    .checkout,
+  ]
+
+}
+
 package nonisolated enum Transport: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case unspecified // = 0
@@ -277,6 +320,9 @@ package nonisolated struct StartInstanceRequest: Sendable {
 
   /// How long it may take from acceptance to ready, in milliseconds. 1 to 3,600,000.
   package var readyDeadlineMs: UInt32 = 0
+
+  /// What the second descriptor is. Unspecified, from before there were two kinds: layers.
+  package var root: BoxRoot = .unspecified
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -635,6 +681,10 @@ package nonisolated struct ForgetInstanceReply: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "celaut.sandbox.v1"
 
+nonisolated extension BoxRoot: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0BOX_ROOT_UNSPECIFIED\0\u{1}BOX_ROOT_LAYERS\0\u{1}BOX_ROOT_CHECKOUT\0")
+}
+
 nonisolated extension Transport: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TRANSPORT_UNSPECIFIED\0\u{1}TRANSPORT_TCP\0\u{1}TRANSPORT_UDP\0")
 }
@@ -653,7 +703,7 @@ nonisolated extension OutputStream: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StartInstanceRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0\u{1}root\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -669,6 +719,7 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
       case 6: try { try decoder.decodeSingularMessageField(value: &self._limits) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.slots) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.readyDeadlineMs) }()
+      case 9: try { try decoder.decodeSingularEnumField(value: &self.root) }()
       default: break
       }
     }
@@ -703,6 +754,9 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
     if self.readyDeadlineMs != 0 {
       try visitor.visitSingularUInt32Field(value: self.readyDeadlineMs, fieldNumber: 8)
     }
+    if self.root != .unspecified {
+      try visitor.visitSingularEnumField(value: self.root, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -715,6 +769,7 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
     if lhs._limits != rhs._limits {return false}
     if lhs.slots != rhs.slots {return false}
     if lhs.readyDeadlineMs != rhs.readyDeadlineMs {return false}
+    if lhs.root != rhs.root {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -518,6 +518,9 @@ package nonisolated enum WireDescriptorKind: SwiftProtobuf.Enum, Swift.CaseItera
 
   /// A regular file.
   case file // = 5
+
+  /// Anything bytes can be written to: pipe, regular file, socket.
+  case writable // = 6
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -532,6 +535,7 @@ package nonisolated enum WireDescriptorKind: SwiftProtobuf.Enum, Swift.CaseItera
     case 3: self = .directory
     case 4: self = .socket
     case 5: self = .file
+    case 6: self = .writable
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -544,6 +548,7 @@ package nonisolated enum WireDescriptorKind: SwiftProtobuf.Enum, Swift.CaseItera
     case .directory: return 3
     case .socket: return 4
     case .file: return 5
+    case .writable: return 6
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -556,6 +561,7 @@ package nonisolated enum WireDescriptorKind: SwiftProtobuf.Enum, Swift.CaseItera
     .directory,
     .socket,
     .file,
+    .writable,
   ]
 
 }
@@ -809,7 +815,7 @@ nonisolated extension WireIdempotency: SwiftProtobuf._ProtoNameProviding {
 }
 
 nonisolated extension WireDescriptorKind: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DESCRIPTOR_KIND_UNSPECIFIED\0\u{1}DESCRIPTOR_KIND_SEALED\0\u{1}DESCRIPTOR_KIND_READABLE\0\u{1}DESCRIPTOR_KIND_DIRECTORY\0\u{1}DESCRIPTOR_KIND_SOCKET\0\u{1}DESCRIPTOR_KIND_FILE\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DESCRIPTOR_KIND_UNSPECIFIED\0\u{1}DESCRIPTOR_KIND_SEALED\0\u{1}DESCRIPTOR_KIND_READABLE\0\u{1}DESCRIPTOR_KIND_DIRECTORY\0\u{1}DESCRIPTOR_KIND_SOCKET\0\u{1}DESCRIPTOR_KIND_FILE\0\u{1}DESCRIPTOR_KIND_WRITABLE\0")
 }
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -1,0 +1,169 @@
+package import ServiceModel
+
+/// Reads a package as it comes, in runs of any size, without input or output of its own.
+///
+/// Keeps true: what it gives on is in the order of the package; a block that was opened is closed by
+/// its own marker before the service ends; at `end` everything has ended. It holds one record.
+/// Refuses, with the offset of the record: records that are not protobuf or larger than their bound,
+/// bytes that belong to no message, messages other than the two, markers that do not nest, and an
+/// end before the end.
+package struct BeeReader {
+    /// What a package says, in order.
+    package enum Event: Equatable {
+        /// All of the metadata, before the service.
+        case metadata([UInt8])
+        case service
+        /// Bytes of the expanded service, those of blocks too.
+        case bytes(ArraySlice<UInt8>)
+        case blockBegins(BeeRecord.Block, isSkipped: Bool)
+        case blockEnds
+        case serviceEnds
+    }
+
+    // LIMIT: bytes of the metadata, which is decoded at once. Names and digests are a few kilobytes.
+    package static let metadataBytesMax = 1 << 20
+
+    // LIMIT: blocks within blocks. A tree block has the blocks of its files in it; a tree block within
+    // a tree block can be at every directory. Bounds what hashing each costs.
+    package static let blockDepthMax = 16
+
+    private enum Phase {
+        case before
+        case metadata([UInt8])
+        case service
+        case after
+    }
+
+    /// Bytes of the package before the record that is being read.
+    package private(set) var offset: UInt64 = 0
+    private var phase = Phase.before
+    private var hasMetadata = false
+    private var open: [[UInt8]] = []
+    /// What is there of the record, its length first.
+    private var held: [UInt8] = []
+
+    package init() {}
+
+    /// Takes the next run of bytes, and gives on what it completes.
+    package mutating func feed(
+        _ run: ArraySlice<UInt8>, _ give: (Event) throws(PackageError) -> Void
+    ) throws(PackageError) {
+        var rest = run
+        while true {
+            if held.count < 4 {
+                let part = rest.prefix(4 - held.count)
+                held += part
+                rest = rest.dropFirst(part.count)
+                guard held.count == 4 else { return }
+            }
+            let length = held.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+            guard length <= BeeRecord.bytesMax else {
+                throw PackageError(
+                    .tooLarge(limit: UInt64(BeeRecord.bytesMax), actual: UInt64(length)), offset)
+            }
+            let part = rest.prefix(4 + length - held.count)
+            held += part
+            rest = rest.dropFirst(part.count)
+            guard held.count == 4 + length else { return }
+            try take(try record(), give)
+            offset += UInt64(held.count)
+            held.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// There is no more.
+    package func end() throws(PackageError) {
+        guard held.isEmpty, case .after = phase else {
+            throw PackageError(.truncated, offset + UInt64(held.count))
+        }
+    }
+
+    private func record() throws(PackageError) -> BeeRecord {
+        do throws(ProtoError) {
+            return try BeeRecord(decoding: Array(held.dropFirst(4)))
+        } catch {
+            throw PackageError(.malformed("record"), offset)
+        }
+    }
+
+    private mutating func take(
+        _ record: BeeRecord, _ give: (Event) throws(PackageError) -> Void
+    ) throws(PackageError) {
+        if let head = record.head { try begin(head, give) }
+        if let block = record.block {
+            // A marker has no bytes of its own: on which side of it would they stand?
+            guard record.chunk == nil else { throw refused("block") }
+            try mark(block, isSkipped: record.isSkipped, give)
+        }
+        if let chunk = record.chunk, !chunk.isEmpty {
+            switch phase {
+            case .metadata(let bytes):
+                let all = bytes + chunk
+                guard all.count <= Self.metadataBytesMax else {
+                    throw PackageError(
+                        .tooLarge(
+                            limit: UInt64(Self.metadataBytesMax), actual: UInt64(all.count)),
+                        offset)
+                }
+                phase = .metadata(all)
+            case .service: try give(.bytes(chunk))
+            case .before, .after: throw refused("chunk")
+            }
+        }
+        if record.isSeparator { try separate(give) }
+    }
+
+    private mutating func begin(
+        _ head: BeeRecord.Head, _ give: (Event) throws(PackageError) -> Void
+    ) throws(PackageError) {
+        guard case .before = phase else { throw refused("head") }
+        switch head.index {
+        case 1 where !hasMetadata:
+            phase = .metadata([])
+            hasMetadata = true
+        case 2:
+            phase = .service
+            try give(.service)
+        default: throw refused("head")
+        }
+    }
+
+    private mutating func mark(
+        _ block: BeeRecord.Block, isSkipped: Bool,
+        _ give: (Event) throws(PackageError) -> Void
+    ) throws(PackageError) {
+        guard case .service = phase else { throw refused("block") }
+        guard let name = block.sha3 else { throw refused("block") }
+        if open.last == name {
+            open.removeLast()
+            return try give(.blockEnds)
+        }
+        // Nothing holds itself.
+        guard !open.contains(name) else { throw refused("block") }
+        guard open.count < Self.blockDepthMax else {
+            throw PackageError(
+                .tooDeep(limit: UInt64(Self.blockDepthMax), actual: UInt64(open.count) + 1), offset)
+        }
+        open.append(name)
+        try give(.blockBegins(block, isSkipped: isSkipped))
+    }
+
+    private mutating func separate(
+        _ give: (Event) throws(PackageError) -> Void
+    ) throws(PackageError) {
+        switch phase {
+        case .metadata(let bytes):
+            phase = .before
+            try give(.metadata(bytes))
+        case .service:
+            guard open.isEmpty else { throw refused("separator") }
+            phase = .after
+            try give(.serviceEnds)
+        case .before, .after: throw refused("separator")
+        }
+    }
+
+    private func refused(_ part: String) -> PackageError {
+        PackageError(.unexpected(part), offset)
+    }
+}
