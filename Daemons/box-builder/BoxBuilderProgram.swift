@@ -40,7 +40,7 @@ package enum BoxBuilderProgram: DaemonProgram {
                 logger.notice(
                     """
                     removed what had no box: \(swept.objects) objects, \(swept.images) images, \
-                    \(swept.staged) unfinished files
+                    \(swept.checkouts) checkouts, \(swept.staged) unfinished files
                     """)
             }
         } catch {

@@ -22,7 +22,8 @@ package actor BoxBuilderService {
     /// Whose turn has not come: told whether it has, or that it never will.
     private var turns: [ImportQueueMachine.Ticket: CheckedContinuation<Bool, Never>] = [:]
     private var running: [ImportQueueMachine.Ticket: CancelFlag] = [:]
-    private var isStopping = false
+    private(set) var isStopping = false
+    var isVerifying = false
 
     /// - Parameter now: seconds since 1970.
     package init(
@@ -96,16 +97,16 @@ package actor BoxBuilderService {
 
     /// Imports on a worker, and tells the caller how far it is.
     func importBox(
-        _ parcel: Parcel, tag: String, items: ItemSink<ImportBoxItem>,
+        _ parcel: Parcel, _ request: ImportBoxRequest, items: ItemSink<ImportBoxItem>,
         _ ticket: ImportQueueMachine.Ticket
-    ) async throws(Fault) -> BoxSummary {
+    ) async throws(Fault) -> (box: BoxSummary, normalised: [Normalised]) {
         let flag = CancelFlag()
         running[ticket] = flag
         defer { running[ticket] = nil }
         let mailbox = ProgressMailbox()
         let importer = Importer(store: store, index: index)
         let (loop, now) = (loop, now())
-        async let outcome = Self.outcome(of: importer, parcel, tag, now, mailbox, flag, loop)
+        async let outcome = Self.outcome(of: importer, parcel, request, now, mailbox, flag, loop)
         let refusal = await withTaskCancellationHandler {
             await tell(mailbox, to: items)
         } onCancel: {
@@ -122,20 +123,22 @@ package actor BoxBuilderService {
     }
 
     private static func outcome(
-        of importer: Importer, _ parcel: Parcel, _ tag: String, _ now: UInt64,
+        of importer: Importer, _ parcel: Parcel, _ request: ImportBoxRequest, _ now: UInt64,
         _ mailbox: ProgressMailbox, _ flag: CancelFlag, _ loop: EventLoop
-    ) async -> Result<BoxSummary, Fault> {
-        await loop.runBlocking { () -> Result<BoxSummary, Fault> in
+    ) async -> Result<(box: BoxSummary, normalised: [Normalised]), Fault> {
+        await loop.runBlocking {
+            () -> Result<(box: BoxSummary, normalised: [Normalised]), Fault> in
             defer { mailbox.finish() }
             guard let archive = parcel.take(0), let description = parcel.take(1) else {
                 return .failure(.invalid(.badDescriptor, subject: "archive"))
             }
             do throws(Fault) {
-                return .success(
-                    try importer.run(
-                        archive: archive, description: description, tag: tag, now: now,
-                        progress: { mailbox.put($0, now: Clock.monotonicNanoseconds()) },
-                        isCancelled: { flag.isSet }))
+                let log = request.explain ? NormalisationLog() : nil
+                let box = try importer.run(
+                    archive: archive, description: description, request, now: now, log: log,
+                    progress: { mailbox.put($0, now: Clock.monotonicNanoseconds()) },
+                    isCancelled: { flag.isSet })
+                return .success((box, log?.messages() ?? []))
             } catch {
                 return .failure(error)
             }

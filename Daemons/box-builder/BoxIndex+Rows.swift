@@ -1,6 +1,7 @@
 import FoundationEssentials
 import GRDB
 import Interfaces
+import ServiceModel
 
 /// Rows of the index as values and back.
 extension BoxIndex {
@@ -61,14 +62,15 @@ extension BoxIndex {
             sql: """
                 INSERT INTO box (
                     id, architecture, entrypoint, entries, content_bytes, canonical_bytes,
-                    imported_at, slots, service
-                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    imported_at, slots, service, image, fingerprint
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 Data(record.id.bytes), record.architecture, record.entrypoint,
                 Int64(record.entries), Int64(record.contentBytes), Int64(record.canonicalBytes),
                 Int64(record.importedAt), record.slots.joined(separator: " "),
-                Data(record.service),
+                Data(record.service), (record.image?.bytes).map { Data($0) },
+                (record.fingerprint?.bytes).map { Data($0) },
             ])
     }
 
@@ -85,7 +87,7 @@ extension BoxIndex {
             throw Fault(.corrupt, subject: "index")
         }
         let number: Int64 = row["number"]
-        return BoxRecord(
+        var record = BoxRecord(
             id: id,
             tags: try String.fetchAll(
                 database, sql: "SELECT name FROM tag WHERE box = ? ORDER BY name",
@@ -95,5 +97,8 @@ extension BoxIndex {
             canonicalBytes: row["canonical_bytes"], importedAt: row["imported_at"],
             slots: (row["slots"] as String).split(separator: " ").map(String.init),
             service: [UInt8](row["service"] as Data))
+        record.image = (row["image"] as Data?).flatMap { ContentDigest($0) }
+        record.fingerprint = (row["fingerprint"] as Data?).flatMap { ContentDigest($0) }
+        return record
     }
 }

@@ -61,6 +61,16 @@ package struct BoxIndex: Sendable {
                     CREATE INDEX hold_by_box ON hold (box);
                     """)
         }
+        migrator.registerMigration("2 roots") { database in
+            try database.execute(
+                sql: """
+                    -- The SHA-256 of the image; NULL for a box from before it was kept.
+                    ALTER TABLE box ADD COLUMN image BLOB;
+                    -- What an equal input is known by before its id is computed.
+                    ALTER TABLE box ADD COLUMN fingerprint BLOB;
+                    CREATE INDEX box_by_fingerprint ON box (fingerprint);
+                    """)
+        }
     }
 
     func guarded<Value>(_ body: () throws -> Value) throws(Fault) -> Value {

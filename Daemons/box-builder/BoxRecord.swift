@@ -16,6 +16,10 @@ package struct BoxRecord: Equatable, Sendable {
     package var slots: [String]
     /// Canonical proto3 bytes.
     package var service: [UInt8]
+    /// The SHA-256 of its image.
+    package var image: ContentDigest?
+    /// What an equal input is known by before its id is computed; see `BoxFingerprint`.
+    package var fingerprint: ContentDigest?
 
     package init(
         id: ServiceID, tags: [String], service: Service, tree: FileTree, canonicalBytes: UInt64,

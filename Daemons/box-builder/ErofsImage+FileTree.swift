@@ -1,4 +1,5 @@
 package import ServiceModel
+import SharedCrypto
 package import Syscalls
 
 /// The image of a box, from the tree that its service id is computed from.
@@ -6,20 +7,25 @@ extension ErofsImage {
     /// Writes the metadata image of a box's tree from the file's present position on. The contents
     /// are named by their places in the object store.
     ///
+    /// - Returns: the SHA-256 of the image.
     /// - Throws: what writing throws; `.exists`, `.nameTooLong`, `.invalid` or `.fileTooLarge` for a
     ///   tree that no importer lets through.
     package static func write(
         _ tree: FileTree, to file: borrowing Descriptor
-    ) throws(Errno) {
+    ) throws(Errno) -> ContentDigest {
         let image: ErofsImage
         do throws(ErofsTree.Failure) {
             image = try ErofsImage(try ErofsTree(tree))
         } catch {
             throw error.errno
         }
+        var hash = SHA256()
         try image.write { (piece: [UInt8]) throws(Errno) in
+            // SAFETY: bytes have no padding; they are read during the call.
+            unsafe piece.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
             try File.writeAll(file, piece)
         }
+        return ContentDigest(hash)
     }
 }
 
@@ -54,6 +60,16 @@ extension ErofsTree.Attributes {
             permissions: attributes.permissions, uid: attributes.uid, gid: attributes.gid,
             modifiedSeconds: attributes.modifiedNanoseconds / 1_000_000_000,
             modifiedNanoseconds: UInt32(attributes.modifiedNanoseconds % 1_000_000_000))
+    }
+}
+
+extension ContentDigest {
+    /// Of what was hashed so far.
+    init(_ hash: SHA256) {
+        guard let digest = ContentDigest(Array(hash.finalize())) else {
+            preconditionFailure("a SHA-256 has 32 bytes")
+        }
+        self = digest
     }
 }
 

@@ -46,9 +46,7 @@ package final class ImportedContents: ContentSink {
     }
 
     package func finish() throws(Fault) -> ContentDigest {
-        guard let digest = ContentDigest(Array(hash.finalize())) else {
-            throw Fault(.internal, subject: "digest")
-        }
+        let digest = ContentDigest(hash)
         defer { discard() }
         // Nothing points at empty contents: neither the image nor the canonical form reads one.
         guard file != nil || !held.isEmpty else { return digest }

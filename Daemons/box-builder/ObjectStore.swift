@@ -3,7 +3,8 @@ import Synchronization
 package import Syscalls
 
 /// Where the contents of files and the images of boxes are: `objects/ab/cdef…` by the SHA-256 of the
-/// content, `images/<service id>.erofs`, and `staging/` for what is being written.
+/// content, `images/<service id>.erofs`, `checkouts/<service id>/` where a kernel needs them, and
+/// `staging/` for what is being written.
 ///
 /// Keeps true: a name here has its whole content or does not exist; what an import relies on is not
 /// deleted under it. Contents are world-readable and read-only, because instances of any user read
@@ -12,18 +13,27 @@ package import Syscalls
 package final class ObjectStore: Sendable {
     let objects: SharedDescriptor
     let images: SharedDescriptor
+    let checkouts: SharedDescriptor
     let staging: SharedDescriptor
     private let pins = Mutex(Pins())
 
     private struct Pins {
         var objects = PinMachine<ContentDigest>()
         var images = PinMachine<ServiceID>()
+        /// Removals that have not deleted all they will.
+        var removals = 0
+        /// Contents that were seen to be altered: as if they were not there.
+        var altered: Set<ContentDigest> = []
     }
+
+    // LIMIT: altered contents remembered; a disk with more of them is to be replaced.
+    private static let alteredMax = 10_000
 
     /// - Parameter state: the daemon's own directory.
     package init(in state: borrowing Descriptor) throws(Errno) {
         objects = try Self.directory(in: state, "objects", mode: 0o755)
         images = try Self.directory(in: state, "images", mode: 0o700)
+        checkouts = try Self.directory(in: state, "checkouts", mode: 0o700)
         staging = try Self.directory(in: state, "staging", mode: 0o700)
     }
 
@@ -43,6 +53,7 @@ package final class ObjectStore: Sendable {
     // MARK: Contents
 
     package func hasObject(_ digest: ContentDigest) throws(Errno) -> Bool {
+        guard !pins.withLock({ $0.altered.contains(digest) }) else { return false }
         do throws(Errno) {
             _ = try File.status(at: objects.descriptor, digest.objectPath)
             return true
@@ -66,7 +77,20 @@ package final class ObjectStore: Sendable {
         } catch .exists {
             // As for all but 256 objects.
         }
-        return try file.publish(at: objects.descriptor, digest.objectPath)
+        guard pins.withLock({ $0.altered.contains(digest) }) else {
+            return try file.publish(at: objects.descriptor, digest.objectPath)
+        }
+        try file.publish(at: objects.descriptor, digest.objectPath, over: staging.descriptor)
+        pins.withLock { _ = $0.altered.remove(digest) }
+        // Boxes need it already: it was not made for the import alone.
+        return false
+    }
+
+    /// A content was seen to be altered: the next import that has it puts it right.
+    func distrust(_ digest: ContentDigest) {
+        pins.withLock { pins in
+            if pins.altered.count < Self.alteredMax { pins.altered.insert(digest) }
+        }
     }
 
     // MARK: Images
@@ -94,6 +118,7 @@ package final class ObjectStore: Sendable {
         switch name {
         case "objects": objects
         case "images": images
+        case "checkouts": checkouts
         default: staging
         }
     }
@@ -111,6 +136,37 @@ package final class ObjectStore: Sendable {
 
     func pin(_ id: ServiceID) {
         pins.withLock { $0.images.pin(id) }
+    }
+
+    /// Nothing is being made or removed.
+    var isQuiet: Bool {
+        pins.withLock { $0.removals == 0 && $0.objects.isEmpty && $0.images.isEmpty }
+    }
+
+    /// Whether a content is there and nobody needs it or is about to.
+    func isAbandoned(
+        _ digest: ContentDigest, needed: ([ContentDigest]) throws(Fault) -> Set<ContentDigest>
+    ) throws(Fault) -> Bool {
+        // Before the index is asked: an import lets go of a content after the index has it.
+        guard pins.withLock({ $0.removals == 0 && !$0.objects.isPinned(digest) }) else {
+            return false
+        }
+        return try needed([digest]).isEmpty && hasName("objects/\(digest.objectPath)")
+    }
+
+    /// Whether nobody needs what a box would have, or is about to.
+    func isAbandoned(
+        _ id: ServiceID, needed: (ServiceID) throws(Fault) -> Bool
+    ) throws(Fault) -> Bool {
+        guard pins.withLock({ $0.removals == 0 && !$0.images.isPinned(id) }) else { return false }
+        return try !needed(id)
+    }
+
+    /// Whether there is something at a path of the store: "images/…".
+    func hasName(_ path: String) -> Bool {
+        guard let slash = path.firstIndex(of: "/") else { return false }
+        let rest = String(path[path.index(after: slash)...])
+        return (try? File.status(at: folder(String(path[..<slash])).descriptor, rest)) != nil
     }
 
     // LIMIT: names decided under one hold of the lock, so that imports go on meanwhile.
@@ -138,10 +194,13 @@ package final class ObjectStore: Sendable {
     package func release(
         _ id: ServiceID, failed: Bool, needed: (ServiceID) throws -> Bool
     ) {
-        pins.withLock { pins in
-            guard pins.images.release(id, isDoubtful: failed) else { return }
-            if (try? needed(id)) == false { delete(id) }
+        let doomed = pins.withLock { pins -> String? in
+            guard pins.images.release(id, isDoubtful: failed), (try? needed(id)) == false else {
+                return nil
+            }
+            return delete(id)
         }
+        finish(doomed)
     }
 
     /// Deletes what a removed box leaves behind.
@@ -152,9 +211,13 @@ package final class ObjectStore: Sendable {
         neededImage: (ServiceID) throws -> Bool,
         needed: ([ContentDigest]) throws -> Set<ContentDigest>
     ) -> UInt64 {
-        pins.withLock { pins in
-            if pins.images.abandon(id), (try? neededImage(id)) == false { delete(id) }
+        let doomed = pins.withLock { pins -> String? in
+            pins.removals += 1
+            guard pins.images.abandon(id), (try? neededImage(id)) == false else { return nil }
+            return delete(id)
         }
+        finish(doomed)
+        defer { pins.withLock { $0.removals -= 1 } }
         var freed: UInt64 = 0
         forSteps(of: Array(digests.keys)) { step, pins in
             let free = step.filter { pins.objects.abandon($0) }
@@ -180,8 +243,25 @@ package final class ObjectStore: Sendable {
         (try? File.remove(at: objects.descriptor, digest.objectPath)) != nil
     }
 
-    private func delete(_ id: ServiceID) {
+    /// - Returns: where its checkout is now, to be removed when the lock is free: one that is half
+    ///   removed must not be taken for a whole one.
+    private func delete(_ id: ServiceID) -> String? {
         try? File.remove(at: images.descriptor, id.imageName)
+        let doomed = Hexadecimal.text(Random.bytes(16))
+        do throws(Errno) {
+            try File.rename(
+                at: checkouts.descriptor, id.description, to: staging.descriptor, doomed)
+            return doomed
+        } catch {
+            // There is none; or it is swept at the next start.
+            return nil
+        }
+    }
+
+    private func finish(_ doomed: String?) {
+        guard let doomed else { return }
+        // What stays is swept at the next start.
+        try? Checkout.remove(at: staging.descriptor, doomed)
     }
 }
 

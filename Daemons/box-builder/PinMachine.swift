@@ -12,6 +12,8 @@ package struct PinMachine<Name: Hashable & Sendable>: Sendable {
 
     package var isEmpty: Bool { pins.isEmpty && doubtful.isEmpty }
 
+    package func isPinned(_ name: Name) -> Bool { pins[name] != nil }
+
     /// An import relies on it from now on. Before it looks whether the thing is there.
     package mutating func pin(_ name: Name) {
         pins[name, default: 0] += 1

@@ -7,7 +7,7 @@ import Synchronization
 /// taken is replaced. One taker.
 package final class ProgressMailbox: Sendable {
     // LIMIT: five reports a second are as many as people read.
-    private static let intervalNanoseconds: UInt64 = 200_000_000
+    static let intervalNanoseconds: UInt64 = 200_000_000
 
     private struct State {
         var latest: ImportProgress?

@@ -51,6 +51,16 @@ struct StagedFile: ~Copyable {
         }
     }
 
+    /// Gives the file its place, read-only, instead of what is there.
+    consuming func publish(
+        at directory: borrowing Descriptor, _ place: String, over staging: borrowing Descriptor
+    ) throws(Errno) {
+        // A link cannot replace a name; a rename can, and nobody finds the place empty meanwhile.
+        let fresh = StagedFile.freshName()
+        guard try publish(at: staging, fresh) else { throw .exists }
+        try File.rename(at: staging, fresh, to: directory, place)
+    }
+
     private static func freshName() -> String {
         Hexadecimal.text(Random.bytes(16))
     }

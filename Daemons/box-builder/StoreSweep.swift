@@ -10,11 +10,15 @@ package enum StoreSweep {
     package struct Outcome: Equatable, Sendable {
         package var staged = 0
         package var images = 0
+        package var checkouts = 0
         package var objects = 0
 
-        package init(staged: Int = 0, images: Int = 0, objects: Int = 0) {
+        package init(
+            staged: Int = 0, images: Int = 0, checkouts: Int = 0, objects: Int = 0
+        ) {
             self.staged = staged
             self.images = images
+            self.checkouts = checkouts
             self.objects = objects
         }
 
@@ -24,19 +28,28 @@ package enum StoreSweep {
     package static func run(_ store: ObjectStore, _ index: BoxIndex) throws(Fault) -> Outcome {
         var outcome = Outcome()
         do throws(Errno) {
-            for name in try names(store.staging.descriptor) {
-                try Directory.removeAll(at: store.staging.descriptor, name)
+            for name in try StoreFolder.names(store.staging.descriptor) {
+                try Checkout.remove(at: store.staging.descriptor, name)
                 outcome.staged += 1
             }
         } catch {
             throw StoreFault.storing(error, "staging")
         }
-        for name in try list(store.images.descriptor, "images") {
-            guard let id = imageID(name), try !index.has(id) else { continue }
+        for name in try StoreFolder.list(store.checkouts.descriptor, "checkouts") {
+            guard let id = ServiceID(hex: name), try !index.has(id) else { continue }
+            do throws(Errno) {
+                try Checkout.remove(at: store.checkouts.descriptor, name)
+            } catch {
+                throw StoreFault.storing(error, "checkouts/\(name)")
+            }
+            outcome.checkouts += 1
+        }
+        for name in try StoreFolder.list(store.images.descriptor, "images") {
+            guard let id = StoreFolder.imageID(name), try !index.has(id) else { continue }
             try remove(store.images.descriptor, name)
             outcome.images += 1
         }
-        for folder in try list(store.objects.descriptor, "objects") {
+        for folder in try StoreFolder.list(store.objects.descriptor, "objects") {
             guard let byte = Hexadecimal.bytes(folder), byte.count == 1 else { continue }
             outcome.objects += try sweep(folder, byte[0], store, index)
         }
@@ -54,7 +67,7 @@ package enum StoreSweep {
             throw StoreFault.storing(error, "objects/\(folder)")
         }
         var removed = 0
-        for name in try list(directory, "objects/\(folder)") {
+        for name in try StoreFolder.list(directory, "objects/\(folder)") {
             guard let bytes = Hexadecimal.bytes(folder + name), let digest = ContentDigest(bytes),
                 !needed.contains(digest)
             else { continue }
@@ -62,27 +75,6 @@ package enum StoreSweep {
             removed += 1
         }
         return removed
-    }
-
-    private static func imageID(_ name: String) -> ServiceID? {
-        guard name.hasSuffix(".erofs"), let bytes = Hexadecimal.bytes(name.dropLast(6)) else {
-            return nil
-        }
-        return ServiceID(bytes)
-    }
-
-    private static func names(_ directory: borrowing Descriptor) throws(Errno) -> [String] {
-        try Directory.list(directory, max: .max).filter(\.isText).map(\.name)
-    }
-
-    private static func list(
-        _ directory: borrowing Descriptor, _ subject: String
-    ) throws(Fault) -> [String] {
-        do throws(Errno) {
-            return try names(directory)
-        } catch {
-            throw StoreFault.storing(error, subject)
-        }
     }
 
     private static func remove(

@@ -45,7 +45,9 @@ extension GatewayService {
             let descriptors = Parcel(image)
             descriptors.append(objects)
             descriptors.append(try sealed(ConfigurationContent.bytes(plan)))
-            let started = try await start(plan.request, descriptors)
+            var request = plan.request
+            request.root = reply.root == .checkout ? .checkout : .layers
+            let started = try await start(request, descriptors)
             tell(
                 .launched(
                     record.id,

@@ -8,7 +8,7 @@ struct Boxes: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists, inspects and removes boxes.",
         discussion: "Example:\n  celautctl boxes list",
-        subcommands: [List.self, Inspect.self, Remove.self])
+        subcommands: [List.self, Inspect.self, Remove.self, Verify.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -10,6 +10,7 @@ package enum ExitCode: Int32, CaseIterable {
     case unavailable = 69
     case software = 70
     case cannotMake = 73
+    case damaged = 74
     case inUse = 75
     case notPermitted = 77
     case interrupted = 130
@@ -24,6 +25,7 @@ package enum ExitCode: Int32, CaseIterable {
         case .unavailable: "the node, or the part asked, does not answer"
         case .software: "an error of the node itself; its log says more"
         case .cannotMake: "the disk is full"
+        case .damaged: "something in the store is not as it must be; it is named"
         case .inUse: "something still uses it, or a limit is met; try later"
         case .notPermitted: "not allowed for this user or token"
         case .interrupted: "ended by Ctrl-C"

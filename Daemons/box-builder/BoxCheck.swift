@@ -1,0 +1,50 @@
+import Interfaces
+import ServiceModel
+import SharedCrypto
+import Syscalls
+
+/// One box's image compared with what was written when it was imported.
+struct BoxCheck {
+    let store: ObjectStore
+    let record: BoxRecord
+
+    /// - Returns: what is wrong, and how many bytes were read.
+    func run() throws(Fault) -> (findings: [StoreFinding], bytes: UInt64) {
+        let name = "images/\(record.id.imageName)"
+        var findings: [StoreFinding] = []
+        var bytes: UInt64 = 0
+        do throws(Errno) {
+            let image = try store.openImage(record.id)
+            let digest = try Self.digest(of: image, &bytes)
+            if let expected = record.image, digest != expected {
+                findings.append(finding(.imageAltered, name))
+            }
+        } catch {
+            findings.append(finding(error == .noEntry ? .imageMissing : .unreadable, name))
+        }
+        return (findings, bytes)
+    }
+
+    private func finding(_ kind: FindingKind, _ name: String) -> StoreFinding {
+        var finding = StoreFinding(kind, name)
+        finding.places = [FindingPlace(record.id)]
+        finding.boxes = 1
+        return finding
+    }
+
+    private static func digest(
+        of file: borrowing Descriptor, _ bytes: inout UInt64
+    ) throws(Errno) -> ContentDigest {
+        var hash = SHA256()
+        var buffer = [UInt8](repeating: 0, count: StoreVerifier.bufferBytes)
+        while true {
+            let count = try File.read(file, into: &buffer)
+            if count == 0 { return ContentDigest(hash) }
+            bytes += UInt64(count)
+            // SAFETY: bytes have no padding; they are read during the call.
+            unsafe buffer.span.extracting(0..<count).bytes.withUnsafeBytes {
+                unsafe hash.update(bufferPointer: $0)
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import FoundationEssentials
+import GRDB
+package import Interfaces
+package import ServiceModel
+
+/// What the index says of the store, for comparing the two.
+extension BoxIndex {
+    /// The contents that all boxes need, or one does: by digest, after one.
+    package func objects(
+        of box: ServiceID?, after digest: ContentDigest?, max: Int
+    ) throws(Fault) -> [(digest: ContentDigest, bytes: UInt64)] {
+        let all = """
+            SELECT digest, max(bytes) AS bytes FROM object WHERE digest > ?
+            GROUP BY digest ORDER BY digest LIMIT ?
+            """
+        let one = """
+            SELECT digest, bytes FROM object
+            WHERE box = (SELECT number FROM box WHERE id = ?) AND digest > ?
+            ORDER BY digest LIMIT ?
+            """
+        return try guarded {
+            try queue.read { database in
+                let start = Data(digest?.bytes ?? [])
+                let rows =
+                    if let box {
+                        try Row.fetchAll(
+                            database, sql: one, arguments: [Data(box.bytes), start, max])
+                    } else {
+                        try Row.fetchAll(database, sql: all, arguments: [start, max])
+                    }
+                return rows.compactMap { row in
+                    ContentDigest(row["digest"] as Data).map { ($0, row["bytes"] as UInt64) }
+                }
+            }
+        }
+    }
+
+    /// How many contents there are to read.
+    package func objectCount(of box: ServiceID?) throws(Fault) -> UInt64 {
+        try guarded {
+            try queue.read { database in
+                guard let box else {
+                    return try UInt64.fetchOne(
+                        database, sql: "SELECT count(DISTINCT digest) FROM object") ?? 0
+                }
+                return try UInt64.fetchOne(
+                    database,
+                    sql: """
+                        SELECT count(*) FROM object
+                        WHERE box = (SELECT number FROM box WHERE id = ?)
+                        """, arguments: [Data(box.bytes)]) ?? 0
+            }
+        }
+    }
+
+    /// The boxes that need a content, by id.
+    package func boxes(
+        needing digest: ContentDigest, max: Int
+    ) throws(Fault) -> (boxes: [ServiceID], count: UInt64) {
+        try guarded {
+            try queue.read { database in
+                let ids = try Data.fetchAll(
+                    database,
+                    sql: """
+                        SELECT id FROM object JOIN box ON box.number = object.box
+                        WHERE digest = ? ORDER BY id LIMIT ?
+                        """, arguments: [Data(digest.bytes), max])
+                let count = try UInt64.fetchOne(
+                    database, sql: "SELECT count(*) FROM object WHERE digest = ?",
+                    arguments: [Data(digest.bytes)])
+                return (ids.compactMap { ServiceID($0) }, count ?? 0)
+            }
+        }
+    }
+
+    // LIMIT: complaints of SQLite that are told; a damaged page makes thousands.
+    private static let complaintsMax = 20
+
+    /// What SQLite finds wrong with its own file, and rows that name what is not there.
+    package func damage() throws(Fault) -> [String] {
+        try guarded {
+            try queue.read { database in
+                let checked = try String.fetchAll(
+                    database, sql: "PRAGMA integrity_check(\(Self.complaintsMax))")
+                let dangling = try Row.fetchAll(database, sql: "PRAGMA foreign_key_check")
+                    .prefix(Self.complaintsMax)
+                    .map {
+                        "a row of \($0["table"] as String) without its \($0["parent"] as String)"
+                    }
+                return checked.filter { $0 != "ok" } + dangling
+            }
+        }
+    }
+}
