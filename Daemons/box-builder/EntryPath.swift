@@ -1,5 +1,24 @@
 package import Interfaces
 
+/// A name in a directory. Two are equal when their bytes are: text is equal here where people would
+/// see the same letters, and the kernel keeps both.
+struct EntryName: Hashable {
+    let text: String
+
+    init(_ text: String) {
+        self.text = text
+    }
+
+    static func == (left: EntryName, right: EntryName) -> Bool {
+        left.text == right.text && left.text.utf8.elementsEqual(right.text.utf8)
+    }
+
+    func hash(into hasher: inout Hasher) {
+        // Equal bytes are equal text.
+        hasher.combine(text)
+    }
+}
+
 /// A name in an archive as the names of the tree it leads through.
 ///
 /// Keeps true: no name is empty, ".", "..", has a NUL or a slash, or is longer than the kernel takes;
@@ -15,8 +34,21 @@ package struct EntryPath: Equatable, Sendable {
 
     package let names: [String]
 
+    /// The last; nil for the root.
+    var name: EntryName? { names.last.map { EntryName($0) } }
+
     /// Slashes between, none before; "." for the root.
     package var text: String { names.isEmpty ? "." : names.joined(separator: "/") }
+
+    private init(names: [String]) {
+        self.names = names
+    }
+
+    /// The directory it is in; of the root, the root.
+    var parent: EntryPath { EntryPath(names: names.dropLast()) }
+
+    /// A name in it that was part of a name before, so that it needs no check.
+    func appending(_ name: String) -> EntryPath { EntryPath(names: names + [name]) }
 
     package init(_ bytes: [UInt8]) throws(Fault) {
         guard !bytes.contains(0) else { throw Self.refused(.badName, bytes) }

@@ -63,7 +63,19 @@ struct TarHeader {
 
     let path: [UInt8]
     let kind: Kind
+    /// The twelve permission bits.
     let permissions: UInt32
+    let uid: Int64
+    let gid: Int64
+    let hasTime: Bool
+    /// Those named `user.…`; values as they are.
+    let userAttributes: [(name: [UInt8], value: [UInt8])]
+    /// The names of the others, access lists among them.
+    let otherAttributes: [String]
+
+    var isHardLink: Bool {
+        if case .hardLink = kind { true } else { false }
+    }
 }
 
 /// Keeps true: entries come in order, each once; a stream that ends before its end marker is told
@@ -127,6 +139,12 @@ struct TarHeader {
         throw .invalid(.malformed, subject: "archive")
     }
 
+    /// Bytes of the descriptor that were taken so far, as they came (compressed or not).
+    var sourceBytes: UInt64 {
+        // SAFETY: see init.
+        UInt64(clamping: unsafe archive_filter_bytes(archive, -1))
+    }
+
     /// Reads content of the entry whose header was last; 0 is its end. Holes read as zeros.
     func read(into buffer: inout [UInt8], of name: String) throws(Fault) -> Int {
         // SAFETY: libarchive writes inside the array, which is ours alone during the call.
@@ -155,7 +173,37 @@ struct TarHeader {
             default: kind = .special
             }
         }
-        return TarHeader(path: path, kind: kind, permissions: permissions)
+        let (kept, others) = unsafe attributes(entry)
+        return TarHeader(
+            path: path, kind: kind, permissions: permissions,
+            uid: unsafe archive_entry_uid(entry), gid: unsafe archive_entry_gid(entry),
+            hasTime: unsafe archive_entry_mtime_is_set(entry) != 0
+                && (unsafe archive_entry_mtime(entry) != 0
+                    || unsafe archive_entry_mtime_nsec(entry) != 0),
+            userAttributes: kept, otherAttributes: others)
+    }
+
+    // SAFETY: see init; names and values are copied.
+    private func attributes(
+        _ entry: OpaquePointer
+    ) -> (user: [(name: [UInt8], value: [UInt8])], others: [String]) {
+        var user: [(name: [UInt8], value: [UInt8])] = []
+        var others: [String] = []
+        if unsafe archive_entry_acl_types(entry) != 0 { others.append("access list") }
+        guard unsafe archive_entry_xattr_reset(entry) > 0 else { return (user, others) }
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var count = 0
+        while unsafe archive_entry_xattr_next(entry, &name, &value, &count) == ARCHIVE_OK {
+            guard let bytes = unsafe Self.bytes(name) else { continue }
+            if bytes.starts(with: Array("user.".utf8)) {
+                let content = unsafe UnsafeRawBufferPointer(start: value, count: count)
+                user.append((bytes, unsafe Array(content)))
+            } else {
+                others.append(String(decoding: bytes, as: UTF8.self))
+            }
+        }
+        return (user, others)
     }
 
     // SAFETY: a C string of the entry, copied.

@@ -2,15 +2,27 @@ package import Interfaces
 package import ServiceModel
 package import Syscalls
 
-/// Reads an archive (tar, plain or compressed) as the tree of a box.
+/// Reads archives (tar, plain or compressed) as the tree of a box: one as it is, several as the
+/// layers of an image.
 ///
 /// Keeps true: what is in the tree is inside the tree, once, and ordinary (files, directories,
 /// symbolic links); contents are with the sink before the tree is given. Memory is bounded by the
 /// number of names, not by what the archive says. Refuses everything else, naming the entry.
-package enum TarTree {
+package final class TarTree {
     // LIMIT: bytes of all contents. Larger than any root file system people run, and small enough
     // that the zeros of a sparse archive end in hours, not years. Past it TOO_LARGE.
     package static let contentBytesMax: UInt64 = 256 << 30
+
+    // LIMIT: what contents may take past `expansionMax`: sparse files and compressed zeros of a
+    // usual size.
+    package static let expansionBytesFree: UInt64 = 1 << 30
+
+    // LIMIT: bytes of content for each byte of the archive. File systems compress to a tenth, text
+    // to a hundredth; what is past it is made to fill a disk. Past it TOO_LARGE.
+    package static let expansionMax: UInt64 = 256
+
+    // LIMIT: the largest owner that is kept: an instance has 65,536 users.
+    private static let ownerMax: Int64 = 65_535
 
     // LIMIT: bytes read from libarchive in one step; what a progress report may lag behind.
     private static let stepBytesMax = 131_072
@@ -20,103 +32,195 @@ package enum TarTree {
     private static let reportEntries: UInt64 = 512
     private static let reportBytes: UInt64 = 8 << 20
 
+    private let builder: TreeBuilder
+    private let sink: any ContentSink
+    private let keepsOwners: Bool
+    private let log: NormalisationLog?
+    private let progress: (_ entries: UInt64, _ bytes: UInt64) -> Void
+    private let isCancelled: () -> Bool
+
+    private var buffer = [UInt8](repeating: 0, count: stepBytesMax)
+    private var entries: UInt64 = 0
+    private var bytes: UInt64 = 0
+    private var reported: (entries: UInt64, bytes: UInt64) = (0, 0)
+    /// Bytes of the archive from outside, so far.
+    private var sourceBytes: UInt64 = 0
+
     /// - Parameters:
     ///   - sink: takes the contents, in the order of the archive.
+    ///   - keepsOwners: otherwise all belongs to user and group 0.
+    ///   - log: hears what is not kept.
     ///   - progress: hears entries and bytes of content so far.
     ///   - isCancelled: asked between steps, and at least ten times a second while the archive's
     ///     sender is silent.
-    /// - Throws: the fault that names the entry; `CANCELLED` when `isCancelled` said so.
-    package static func read(
-        _ archive: borrowing Descriptor, into sink: any ContentSink,
-        progress: (_ entries: UInt64, _ bytes: UInt64) -> Void, isCancelled: () -> Bool
-    ) throws(Fault) -> FileTree {
-        let shared: SharedDescriptor
-        do throws(Errno) {
-            shared = SharedDescriptor(try archive.duplicate())
-        } catch {
-            throw Fault(.internal, subject: "archive: \(error)")
-        }
-        // The closure lives as long as the reader, which ends before this function does.
-        return try withoutActuallyEscaping(isCancelled) { isCancelled throws(Fault) in
-            try TextEncoding.withUTF8 { () throws(Fault) in
-                let reader = try TarReader(source: TarSource(shared, isCancelled))
-                return try read(reader, into: sink, progress: progress, isCancelled: isCancelled)
-            }
-        }
+    init(
+        into sink: any ContentSink, keepsOwners: Bool, log: NormalisationLog?,
+        progress: @escaping (_ entries: UInt64, _ bytes: UInt64) -> Void,
+        isCancelled: @escaping () -> Bool
+    ) {
+        builder = TreeBuilder(log: log)
+        self.sink = sink
+        self.keepsOwners = keepsOwners
+        self.log = log
+        self.progress = progress
+        self.isCancelled = isCancelled
     }
 
-    private static func read(
-        _ reader: TarReader, into sink: any ContentSink,
-        progress: (UInt64, UInt64) -> Void, isCancelled: () -> Bool
-    ) throws(Fault) -> FileTree {
-        let builder = TreeBuilder()
-        var buffer = [UInt8](repeating: 0, count: stepBytesMax)
-        var entries: UInt64 = 0
-        var bytes: UInt64 = 0
-        var reported: (entries: UInt64, bytes: UInt64) = (0, 0)
-        func report() {
-            guard
-                entries - reported.entries >= reportEntries
-                    || bytes - reported.bytes >= reportBytes
-            else { return }
-            reported = (entries, bytes)
-            progress(entries, bytes)
-        }
-        while let header = try reader.next() {
-            entries += 1
-            let path = try EntryPath(header.path)
-            switch header.kind {
-            case .directory:
-                try builder.addDirectory(path, permissions: header.permissions)
-            case .link(let target):
-                try builder.addLink(path, target: target)
-            case .hardLink(let target):
-                try builder.addHardLink(path, to: target)
-            case .special:
-                throw .invalid(.specialFile, subject: path.text)
-            case .file:
-                try builder.checkFile(path)
-                let start = bytes
-                try copy(reader, path, into: sink, through: &buffer) { count throws(Fault) in
-                    bytes += UInt64(count)
-                    guard bytes <= contentBytesMax else {
-                        throw .tooLarge(
-                            subject: path.text, limit: contentBytesMax, actual: bytes)
-                    }
-                    report()
-                } finished: { digest throws(Fault) in
-                    try builder.addFile(
-                        path, permissions: header.permissions, digest: digest,
-                        bytes: bytes - start)
-                }
-            }
-            report()
-        }
+    /// What was read.
+    func tree() throws(Fault) -> FileTree {
         guard !isCancelled() else { throw .cancelled }
         progress(entries, bytes)
         return builder.tree()
     }
 
-    private static func copy(
-        _ reader: TarReader, _ path: EntryPath, into sink: any ContentSink,
-        through buffer: inout [UInt8], counted: (Int) throws(Fault) -> Void,
-        finished: (ContentDigest) throws(Fault) -> Void
+    /// Reads an archive.
+    ///
+    /// - Throws: the fault that names the entry; `CANCELLED` when `isCancelled` said so.
+    func add(_ archive: SharedDescriptor) throws(Fault) {
+        try TextEncoding.withUTF8 { () throws(Fault) in
+            let reader = try TarReader(source: TarSource(archive, isCancelled))
+            let before = sourceBytes
+            try readEntries(of: reader) { sourceBytes = before + reader.sourceBytes }
+        }
+    }
+
+    /// Reads an archive that came inside another, as the layer above all that was read: what it
+    /// holds is measured against what came from outside.
+    ///
+    /// - Parameter outer: the bytes that came.
+    func addLayer(_ archive: SharedDescriptor, outerBytes: UInt64) throws(Fault) {
+        builder.beginLayer()
+        sourceBytes = outerBytes
+        try TextEncoding.withUTF8 { () throws(Fault) in
+            let reader = try TarReader(source: TarSource(archive, isCancelled))
+            try readEntries(of: reader, isLayer: true) {}
+        }
+    }
+
+    var archiveBytes: UInt64 { sourceBytes }
+
+    private func readEntries(
+        of reader: TarReader, isLayer: Bool = false, measure: () -> Void
     ) throws(Fault) {
+        while let header = try reader.next() {
+            guard !isCancelled() else { throw .cancelled }
+            entries += 1
+            let path = try EntryPath(header.path)
+            if try isLayer && Whiteout.apply(path, to: builder) { continue }
+            let attributes = try attributes(of: header, path)
+            switch header.kind {
+            case .directory:
+                try builder.addDirectory(path, attributes)
+            case .link(let target):
+                try builder.addLink(path, target: target, attributes)
+            case .hardLink(let target):
+                try builder.addHardLink(path, to: target)
+                log?.record(.hardLink, path, had: EntryPath.shown(target))
+            case .special:
+                throw .invalid(.specialFile, subject: path.text)
+            case .file:
+                try builder.checkFile(path)
+                let start = bytes
+                let digest = try copy(reader, path, measure)
+                try builder.addFile(path, attributes, digest: digest, bytes: bytes - start)
+            }
+            report()
+        }
+        measure()
+    }
+
+    private func copy(
+        _ reader: TarReader, _ path: EntryPath, _ measure: () -> Void
+    ) throws(Fault) -> ContentDigest {
         try sink.begin()
-        let digest: ContentDigest
         do throws(Fault) {
             while true {
                 let count = try reader.read(into: &buffer, of: path.text)
                 if count == 0 { break }
-                try counted(count)
+                bytes += UInt64(count)
+                measure()
+                try checkBytes(path)
                 // SAFETY: bytes of an array that is not touched until the call is over.
                 try sink.append(unsafe buffer.span.extracting(0..<count).bytes)
+                report()
             }
-            digest = try sink.finish()
+            return try sink.finish()
         } catch {
             sink.discard()
             throw error
         }
-        try finished(digest)
+    }
+
+    private func checkBytes(_ path: EntryPath) throws(Fault) {
+        let expanded = Self.expansionBytesFree + sourceBytes * Self.expansionMax
+        let most = min(Self.contentBytesMax, expanded)
+        guard bytes <= most else {
+            throw .tooLarge(subject: path.text, limit: most, actual: bytes)
+        }
+    }
+
+    private func report() {
+        guard
+            entries - reported.entries >= Self.reportEntries
+                || bytes - reported.bytes >= Self.reportBytes
+        else { return }
+        reported = (entries, bytes)
+        progress(entries, bytes)
+    }
+
+    /// What is kept of an entry's attributes; the rest is told.
+    private func attributes(
+        of header: TarHeader, _ path: EntryPath
+    ) throws(Fault) -> FileAttributes {
+        let type: UInt32
+        var permissions = header.permissions & 0o1777
+        switch header.kind {
+        case .directory: type = FileAttributes.typeDirectory
+        case .link:
+            type = FileAttributes.typeLink
+            permissions = 0o777
+        case .file, .hardLink, .special: type = FileAttributes.typeRegular
+        }
+        var attributes = FileAttributes(mode: type | permissions)
+        if keepsOwners {
+            for owner in [header.uid, header.gid] where !(0...Self.ownerMax).contains(owner) {
+                throw .invalid(
+                    .outOfRange, subject: path.text, limit: UInt64(Self.ownerMax),
+                    actual: UInt64(clamping: owner))
+            }
+            attributes.uid = UInt32(header.uid)
+            attributes.gid = UInt32(header.gid)
+        }
+        tell(header, path)
+        return attributes
+    }
+
+    private func tell(_ header: TarHeader, _ path: EntryPath) {
+        // A hard link has the attributes of what it names, which were told there.
+        guard let log, !header.isHardLink else { return }
+        if !keepsOwners, header.uid != 0 || header.gid != 0 {
+            log.record(.owner, path, had: "\(header.uid):\(header.gid)")
+        }
+        if header.hasTime { log.record(.time, path, had: "") }
+        if header.permissions & 0o6000 != 0 {
+            log.record(.setID, path, had: String(header.permissions, radix: 8))
+        }
+        for name in header.otherAttributes { log.record(.attribute, path, had: name) }
+        for (name, _) in header.userAttributes {
+            log.record(.attribute, path, had: EntryPath.shown(name))
+        }
+    }
+}
+
+extension TarTree {
+    /// Reads one archive as a tree.
+    package static func read(
+        _ archive: borrowing Descriptor, into sink: any ContentSink,
+        progress: (_ entries: UInt64, _ bytes: UInt64) -> Void, isCancelled: () -> Bool
+    ) throws(Fault) -> FileTree {
+        try BoxSource.read(
+            archive, BoxSource.Options(kind: .tree), into: sink,
+            open: { digest throws(Fault) in throw Fault(.notFound, subject: digest.hex) },
+            progress: progress, isCancelled: isCancelled)
     }
 }

@@ -1,65 +1,105 @@
 package import Interfaces
 package import ServiceModel
 
-/// Puts the entries of an archive together as a tree, in whatever order they come.
+/// Puts the entries of an archive together as a tree, in whatever order they come; those of several
+/// archives as the layers of an image.
 ///
-/// Keeps true: a name is one thing; a later entry of the same kind replaces an earlier one, as
-/// extracting would, and one of another kind is refused. Directories that are only named on the way
-/// to something are made. Owners, times and the bits that raise privileges are not kept.
+/// Keeps true: a name is one thing; within a layer a later entry of the same kind replaces an
+/// earlier one, as extracting would, and one of another kind is refused; a later layer replaces
+/// whatever is there, and its whiteouts take away only what is below it, wherever they stand in it.
+/// Directories that are only named on the way to something are made.
 package final class TreeBuilder {
     // LIMIT: entries of a tree, those made on the way counted. Ten times a large distribution's
     // root; 150 bytes each stay within the 64 MiB an import may use. Past it TOO_MANY_ENTRIES.
     package static let entriesMax = 400_000
-    // LIMIT: bytes of all names and link targets, which 400,000 names of 255 bytes would take past
-    // those 64 MiB.
+    // LIMIT: bytes of all names, link targets and attributes, which 400,000 names of 255 bytes
+    // would take past those 64 MiB.
     package static let nameBytesTotalMax = 24 << 20
+    // LIMIT: links followed on the way to an entry of a layer, as the kernel's MAXSYMLINKS.
+    private static let linksMax = 40
 
-    private final class Directory {
-        var permissions: UInt32 = 0o755
-        var children: [String: Child] = [:]
+    final class Directory {
+        var attributes = FileAttributes.directory
+        var children: [EntryName: Child] = [:]
+        /// The last layer that named it, or something in it.
+        var layer: Int
+
+        init(layer: Int) {
+            self.layer = layer
+        }
     }
 
-    private enum Child {
-        case directory(Directory)
-        case file(ContentDigest, bytes: UInt64, permissions: UInt32)
-        case link(target: String)
+    struct Child {
+        enum Content {
+            case directory(Directory)
+            case file(ContentDigest, bytes: UInt64, FileAttributes)
+            case link(target: String, FileAttributes)
+        }
+
+        var content: Content
+        let layer: Int
     }
 
-    private let root = Directory()
+    let root = Directory(layer: 0)
+    private let log: NormalisationLog?
+    private var layer = 0
+    private var isLayered = false
     private var entries = 0
     private var nameBytes = 0
 
-    package init() {}
+    package init(log: NormalisationLog? = nil) {
+        self.log = log
+    }
 
-    package func addDirectory(_ path: EntryPath, permissions: UInt32) throws(Fault) {
-        try directory(path.names[...], path).permissions = permissions & 0o1777
+    /// What comes now lies above all that is there.
+    func beginLayer() {
+        isLayered = true
+        layer += 1
+    }
+
+    package func addDirectory(_ path: EntryPath, _ attributes: FileAttributes) throws(Fault) {
+        if let name = path.name {
+            let parent = try directory(path.names.dropLast(), path)
+            if let child = parent.children[name], case .directory = child.content {
+                // Itself again, or that of a layer below.
+            } else {
+                try clear(name, of: parent, path)
+            }
+            try directory(at: name, of: parent, path).attributes = attributes
+        } else {
+            root.attributes = attributes
+        }
     }
 
     /// Refuses a file before its content is read.
     package func checkFile(_ path: EntryPath) throws(Fault) {
-        guard let name = path.names.last else { throw Self.twice(path.text) }
-        switch try directory(path.names.dropLast(), path).children[name] {
-        case .directory, .link: throw Self.twice(path.text)
-        case .file, nil: return
+        guard let name = path.name else { throw Self.twice(path.text) }
+        let parent = try directory(path.names.dropLast(), path)
+        guard let child = parent.children[name], child.layer == layer || isTouched(child) else {
+            return
         }
+        if case .file = child.content { return }
+        throw Self.twice(path.text)
     }
 
     package func addFile(
-        _ path: EntryPath, permissions: UInt32, digest: ContentDigest, bytes: UInt64
+        _ path: EntryPath, _ attributes: FileAttributes, digest: ContentDigest, bytes: UInt64
     ) throws(Fault) {
         try checkFile(path)
-        try add(.file(digest, bytes: bytes, permissions: permissions & 0o1777), at: path)
+        try add(.file(digest, bytes: bytes, attributes), at: path)
     }
 
-    package func addLink(_ path: EntryPath, target: [UInt8]) throws(Fault) {
+    package func addLink(
+        _ path: EntryPath, target: [UInt8], _ attributes: FileAttributes
+    ) throws(Fault) {
         let resolved = try path.resolving(target)
-        guard let name = path.names.last else { throw Self.twice(path.text) }
-        switch try directory(path.names.dropLast(), path).children[name] {
-        case .directory, .file: throw Self.twice(path.text)
-        case .link, nil: break
+        guard let name = path.name else { throw Self.twice(path.text) }
+        let parent = try directory(path.names.dropLast(), path)
+        if let child = parent.children[name], child.layer == layer || isTouched(child) {
+            guard case .link = child.content else { throw Self.twice(path.text) }
         }
         try count(bytes: resolved.utf8.count, path)
-        try add(.link(target: resolved), at: path)
+        try add(.link(target: resolved, attributes), at: path)
     }
 
     /// A second name for what an earlier entry has: the tree holds it twice, with one content.
@@ -74,74 +114,21 @@ package final class TreeBuilder {
             fault.lines = [EntryPath.shown(target)]
             throw fault
         }
-        guard let child = child(at: original) else {
+        guard let child = child(at: original.names) else {
             throw Fault(
                 .invalid, reason: .fileMissing, subject: original.text, lines: [path.text])
         }
-        switch child {
+        switch child.content {
         case .directory: throw Self.twice(path.text)
-        case .file(let digest, let bytes, let permissions):
-            try addFile(path, permissions: permissions, digest: digest, bytes: bytes)
-        case .link(let target): try addLink(path, target: Array(target.utf8))
+        case .file(let digest, let bytes, let attributes):
+            try addFile(path, attributes, digest: digest, bytes: bytes)
+        case .link(let target, let attributes):
+            try addLink(path, target: Array(target.utf8), attributes)
         }
     }
 
-    package func tree() -> FileTree {
-        FileTree(
-            attributes: FileAttributes(mode: FileAttributes.typeDirectory | root.permissions),
-            entries: Self.sorted(root))
-    }
-
-    private func add(_ child: Child, at path: EntryPath) throws(Fault) {
-        guard let name = path.names.last else { throw Self.twice(path.text) }
-        let parent = try directory(path.names.dropLast(), path)
-        if parent.children[name] == nil { try countEntry(name, path) }
-        parent.children[name] = child
-    }
-
-    /// The directory there; made, with those above it, where there is none.
-    private func directory(
-        _ names: ArraySlice<String>, _ path: EntryPath
-    ) throws(Fault) -> Directory {
-        var current = root
-        for (depth, name) in names.enumerated() {
-            switch current.children[name] {
-            case .directory(let below):
-                current = below
-            case .file, .link:
-                throw Self.twice(names.prefix(depth + 1).joined(separator: "/"))
-            case nil:
-                try countEntry(name, path)
-                let made = Directory()
-                current.children[name] = .directory(made)
-                current = made
-            }
-        }
-        return current
-    }
-
-    private func child(at path: EntryPath) -> Child? {
-        var current: Child = .directory(root)
-        for name in path.names {
-            guard case .directory(let directory) = current,
-                let next = directory.children[name]
-            else { return nil }
-            current = next
-        }
-        return current
-    }
-
-    private func countEntry(_ name: String, _ path: EntryPath) throws(Fault) {
-        entries += 1
-        guard entries <= Self.entriesMax else {
-            throw .invalid(
-                .tooManyEntries, subject: path.text, limit: UInt64(Self.entriesMax),
-                actual: UInt64(entries))
-        }
-        try count(bytes: name.utf8.count, path)
-    }
-
-    private func count(bytes: Int, _ path: EntryPath) throws(Fault) {
+    /// Charges what an entry has beside its name.
+    func count(bytes: Int, _ path: EntryPath) throws(Fault) {
         nameBytes += bytes
         guard nameBytes <= Self.nameBytesTotalMax else {
             throw .invalid(
@@ -150,28 +137,170 @@ package final class TreeBuilder {
         }
     }
 
+    // MARK: Whiteouts
+
+    /// Takes away what layers below have at a path.
+    func removeBelow(_ path: EntryPath) {
+        guard let name = path.name,
+            let parent = found(path.names.dropLast()), let child = parent.children[name]
+        else { return }
+        log?.record(.whiteout, path, had: "")
+        prune(child, name, of: parent)
+    }
+
+    /// Takes away what layers below have in a directory.
+    func removeAllBelow(in path: EntryPath) {
+        guard let directory = found(path.names[...]) else { return }
+        log?.record(.whiteout, path, had: "all in it")
+        for (name, child) in directory.children { prune(child, name, of: directory) }
+    }
+
+    private func prune(_ child: Child, _ name: EntryName, of parent: Directory) {
+        if isTouched(child), case .directory(let below) = child.content {
+            for (name, child) in below.children { prune(child, name, of: below) }
+        } else if child.layer < layer {
+            parent.children[name] = nil
+            forget(child, name)
+        }
+    }
+
+    private func forget(_ child: Child, _ name: EntryName) {
+        entries -= 1
+        nameBytes -= name.text.utf8.count
+        guard case .directory(let below) = child.content else { return }
+        for (name, child) in below.children { forget(child, name) }
+    }
+
+    /// Whether this layer named it or something in it.
+    private func isTouched(_ child: Child) -> Bool {
+        if case .directory(let directory) = child.content { return directory.layer == layer }
+        return child.layer == layer
+    }
+
+    // MARK: Places
+
+    private func add(_ content: Child.Content, at path: EntryPath) throws(Fault) {
+        guard let name = path.name else { throw Self.twice(path.text) }
+        let parent = try directory(path.names.dropLast(), path)
+        if let earlier = parent.children[name] {
+            if earlier.layer == layer { log?.record(.replaced, path, had: "") }
+            forget(earlier, name)
+        }
+        try countEntry(name, path)
+        parent.children[name] = Child(content: content, layer: layer)
+    }
+
+    /// Makes room for a directory: what stands there goes if it is of a layer below.
+    private func clear(
+        _ name: EntryName, of parent: Directory, _ path: EntryPath
+    ) throws(Fault) {
+        guard let child = parent.children[name] else { return }
+        guard child.layer < layer else { throw Self.twice(path.text) }
+        parent.children[name] = nil
+        forget(child, name)
+    }
+
+    /// The directory there; made, with those above it, where there is none.
+    private func directory(
+        _ names: ArraySlice<String>, _ path: EntryPath, links: Int = 0
+    ) throws(Fault) -> Directory {
+        var current = root
+        for (depth, name) in names.enumerated() {
+            switch current.children[EntryName(name)]?.content {
+            case .directory(let below):
+                current = below
+                current.layer = layer
+            case .link(let target, _) where isLayered:
+                // A layer may name a file by way of a link of one below, as when it was made.
+                guard links < Self.linksMax else { throw Self.twice(path.text) }
+                let way = target.split(separator: "/").map(String.init)
+                current = try directory(way[...], path, links: links + 1)
+            case .file, .link:
+                throw Self.twice(names.prefix(depth + 1).joined(separator: "/"))
+            case nil:
+                current = try directory(at: EntryName(name), of: current, path)
+            }
+        }
+        return current
+    }
+
+    /// The directory of that name, made where there is none.
+    private func directory(
+        at name: EntryName, of parent: Directory, _ path: EntryPath
+    ) throws(Fault) -> Directory {
+        if case .directory(let there) = parent.children[name]?.content {
+            there.layer = layer
+            return there
+        }
+        try countEntry(name, path)
+        let made = Directory(layer: layer)
+        parent.children[name] = Child(content: .directory(made), layer: layer)
+        return made
+    }
+
+    /// The directory there, links followed where layers may; nil where there is none.
+    private func found(_ names: ArraySlice<String>) -> Directory? {
+        if names.isEmpty { return root }
+        if case .directory(let directory) = child(at: Array(names), following: true)?.content {
+            return directory
+        }
+        return nil
+    }
+
+    private func child(
+        at names: [String], following: Bool = false, links: Int = 0
+    ) -> Child? {
+        var current = Child(content: .directory(root), layer: 0)
+        for (index, name) in names.enumerated() {
+            guard case .directory(let directory) = current.content,
+                let next = directory.children[EntryName(name)]
+            else { return nil }
+            current = next
+            let isOnTheWay = index + 1 < names.count || following
+            if case .link(let target, _) = next.content, isLayered, isOnTheWay {
+                guard links < Self.linksMax else { return nil }
+                let way = target.split(separator: "/").map(String.init)
+                guard let end = child(at: way, following: true, links: links + 1) else {
+                    return nil
+                }
+                current = end
+            }
+        }
+        return current
+    }
+
+    private func countEntry(_ name: EntryName, _ path: EntryPath) throws(Fault) {
+        entries += 1
+        guard entries <= Self.entriesMax else {
+            throw .invalid(
+                .tooManyEntries, subject: path.text, limit: UInt64(Self.entriesMax),
+                actual: UInt64(entries))
+        }
+        try count(bytes: name.text.utf8.count, path)
+    }
+
     private static func twice(_ name: String) -> Fault {
         .invalid(.duplicate, subject: name)
     }
+}
+
+extension TreeBuilder {
+    package func tree() -> FileTree {
+        FileTree(attributes: root.attributes, entries: Self.sorted(root))
+    }
 
     private static func sorted(_ directory: Directory) -> [TreeEntry] {
-        directory.children.map { name, child in
-            switch child {
+        directory.children.map { key, child in
+            let name = key.text
+            return switch child.content {
             case .directory(let below):
                 TreeEntry(
-                    name: name,
-                    attributes: FileAttributes(
-                        mode: FileAttributes.typeDirectory | below.permissions),
-                    content: .directory(sorted(below)))
-            case .file(let digest, let bytes, let permissions):
+                    name: name, attributes: below.attributes, content: .directory(sorted(below)))
+            case .file(let digest, let bytes, let attributes):
                 TreeEntry(
-                    name: name,
-                    attributes: FileAttributes(mode: FileAttributes.typeRegular | permissions),
-                    content: .file(digest, bytes: bytes))
-            case .link(let target):
-                TreeEntry(
-                    name: name, attributes: FileAttributes(mode: FileAttributes.typeLink | 0o777),
-                    content: .link(target: target))
+                    name: name, attributes: attributes, content: .file(digest, bytes: bytes))
+            case .link(let target, let attributes):
+                TreeEntry(name: name, attributes: attributes, content: .link(target: target))
             }
         }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }

@@ -65,8 +65,8 @@ final class StoreFixture {
         let archive = try Self.sealed(tree.bytes)
         let text = try Self.sealed(Array(description.utf8))
         return try Importer(store: store, index: index).run(
-            archive: archive, description: text, tag: tag, now: 1_800_000_000,
-            progress: { _ in }, isCancelled: isCancelled)
+            archive: archive, description: text, ImportBoxRequest.with { $0.tag = tag },
+            now: 1_800_000_000, progress: { _ in }, isCancelled: isCancelled)
     }
 
     private static func sealed(_ bytes: [UInt8]) throws(Fault) -> Descriptor {

@@ -159,7 +159,8 @@ struct TarTreeTests {
         let fault = #expect(throws: Fault.self) {
             for number in 0...TreeBuilder.entriesMax {
                 let path = try EntryPath(Array("d\(number / 1_000)/\(number)".utf8))
-                try builder.addFile(path, permissions: 0o644, digest: digest, bytes: 0)
+                try builder.addFile(
+                    path, FileAttributes(mode: 0o100644), digest: digest, bytes: 0)
             }
         }
         #expect(fault?.reason == .tooManyEntries)

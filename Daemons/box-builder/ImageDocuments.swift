@@ -1,0 +1,128 @@
+import Interfaces
+import ServiceModel
+import Syscalls
+
+/// The files of an image's archive, by their names and by their digests.
+///
+/// Keeps true: what is found by a digest has it, and the size that was declared. Refuses documents
+/// past the bound, and digests of another kind than SHA-256.
+struct ImageDocuments {
+    // LIMIT: bytes of an index, a manifest or a configuration: what registries take for one.
+    static let bytesMax = 4 << 20
+
+    private let tree: FileTree
+
+    init(_ tree: FileTree) {
+        self.tree = tree
+    }
+
+    /// A file's content; links are followed as `docker save` of old makes them.
+    func content(_ path: String) -> (digest: ContentDigest, bytes: UInt64)? {
+        guard case .file(let digest, let bytes)? = tree.followed(path)?.content else { return nil }
+        return (digest, bytes)
+    }
+
+    /// The blob a descriptor names (image-spec, descriptor.md).
+    func blob(_ descriptor: JSONObjectView) throws(Fault) -> ContentDigest {
+        let name = try descriptor.text("digest")
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2 else { throw .invalid(.malformed, subject: "digest \(name)") }
+        guard parts[0] == "sha256" else {
+            throw Fault(.unsupported, subject: "digest \(name)", lines: ["sha256"])
+        }
+        guard parts[1].utf8.count == 64,
+            parts[1].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
+        else { throw .invalid(.malformed, subject: "digest \(name)") }
+        let path = "blobs/sha256/\(parts[1])"
+        guard let (digest, bytes) = content(path) else {
+            throw .invalid(.fileMissing, subject: path)
+        }
+        guard digest.hex == parts[1] else { throw Fault(.corrupt, subject: path) }
+        if let size = descriptor.integer("size"), UInt64(clamping: size) != bytes {
+            throw Fault(
+                .corrupt, subject: path, limit: UInt64(clamping: size), actual: bytes)
+        }
+        return digest
+    }
+
+    /// A file as a JSON document.
+    func document(
+        _ digest: ContentDigest, _ name: String, open: (ContentDigest) throws(Fault) -> Descriptor
+    ) throws(Fault) -> JSONValue {
+        let file = try open(digest)
+        let bytes: [UInt8]
+        do throws(Errno) {
+            bytes = try File.readAll(file, limit: Self.bytesMax)
+        } catch .fileTooLarge {
+            throw .tooLarge(
+                subject: name, limit: UInt64(Self.bytesMax), actual: UInt64(Self.bytesMax) + 1)
+        } catch {
+            throw StoreFault.storing(error, name)
+        }
+        do throws(JSONError) {
+            return try JSONReader.read(bytes)
+        } catch {
+            throw .invalid(.malformed, subject: name)
+        }
+    }
+}
+
+/// A JSON object of an image, read by key: what is not asked for is left alone, as the image
+/// specification wants it.
+struct JSONObjectView {
+    private let members: [(key: String, value: JSONValue)]
+    /// What it is, for faults.
+    let name: String
+
+    init(_ value: JSONValue?, name: String) throws(Fault) {
+        guard case .object(let members)? = value else {
+            throw .invalid(.wrongType, subject: name)
+        }
+        self.members = members
+        self.name = name
+    }
+
+    subscript(key: String) -> JSONValue? {
+        members.first { $0.key == key }?.value
+    }
+
+    func text(_ key: String) throws(Fault) -> String {
+        guard case .string(let text)? = self[key] else {
+            throw .invalid(.missingKey, subject: "\(name) \(key)")
+        }
+        return text
+    }
+
+    func optionalText(_ key: String) -> String {
+        if case .string(let text)? = self[key] { text } else { "" }
+    }
+
+    func integer(_ key: String) -> Int64? {
+        if case .integer(let number)? = self[key] { number } else { nil }
+    }
+
+    func texts(_ key: String) -> [String] {
+        guard case .array(let values)? = self[key] else { return [] }
+        return values.compactMap { if case .string(let text) = $0 { text } else { nil } }
+    }
+
+    func objects(_ key: String, max: Int) throws(Fault) -> [JSONObjectView] {
+        guard case .array(let values)? = self[key] else {
+            throw .invalid(.missingKey, subject: "\(name) \(key)")
+        }
+        return try Self.list(values, "\(name) \(key)", max: max)
+    }
+
+    static func list(
+        _ values: [JSONValue], _ name: String, max: Int
+    ) throws(Fault) -> [JSONObjectView] {
+        guard values.count <= max else {
+            throw .tooLarge(subject: name, limit: UInt64(max), actual: UInt64(values.count))
+        }
+        var objects: [JSONObjectView] = []
+        for (index, value) in values.enumerated() {
+            objects.append(try JSONObjectView(value, name: "\(name)[\(index)]"))
+        }
+        return objects
+    }
+}
