@@ -11,6 +11,11 @@ package enum CanonicalForm {
         package let id: [UInt8]
         /// Bytes of the expanded form.
         package let bytes: UInt64
+
+        package init(id: [UInt8], bytes: UInt64) {
+            self.id = id
+            self.bytes = bytes
+        }
     }
 
     /// Computes the id.
@@ -21,120 +26,77 @@ package enum CanonicalForm {
         service: Service, tree: FileTree,
         read: (ContentDigest, (RawSpan) -> Void) throws(E) -> Void
     ) throws(E) -> Identity? {
-        var hash = SHA3_256()
+        let measured = CanonicalLengths(service, tree)
+        let hash = Hash()
         var isWhole = true
-        let bytes = length(of: service, tree)
         try emit(
-            service, tree,
-            to: { piece in
-                // SAFETY: the piece is hashed during the call that gives it.
-                unsafe piece.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
-            }, read: read, mismatch: { isWhole = false })
-        return isWhole ? Identity(id: Array(hash.finalize()), bytes: bytes) : nil
+            service, tree, measured,
+            literal: { piece throws(E) in hash.update(piece) },
+            content: { digest, bytes throws(E) in
+                var given: UInt64 = 0
+                try read(digest) { chunk in
+                    given += UInt64(chunk.byteCount)
+                    hash.update(chunk)
+                }
+                if given != bytes { isWhole = false }
+            })
+        return isWhole ? Identity(id: hash.id, bytes: measured.total) : nil
+    }
+
+    private final class Hash {
+        private var state = SHA3_256()
+
+        func update(_ piece: RawSpan) {
+            // SAFETY: the piece is hashed during the call that gives it.
+            unsafe piece.withUnsafeBytes { unsafe state.update(bufferPointer: $0) }
+        }
+
+        var id: [UInt8] { Array(state.finalize()) }
     }
 
     /// Bytes of the expanded form, without reading any content.
     package static func length(of service: Service, _ tree: FileTree) -> UInt64 {
-        let parts = Parts(service)
-        let container = parts.containerLength(fileSystemLength(tree.entries))
-        return UInt64(parts.beforeContainer.count)
-            + ProtoWriter.fieldLength(Service.containerField, content: container)
-            + UInt64(parts.afterContainer.count)
+        CanonicalLengths(service, tree).total
     }
 
-    /// The bytes of a service around its filesystem.
-    private struct Parts {
-        var beforeContainer: [UInt8]
-        var beforeFilesystem: [UInt8]
-        var afterFilesystem: [UInt8]
-        var afterContainer: [UInt8]
-
-        init(_ service: Service) {
-            func bytes(_ write: (inout ProtoWriter) -> Void) -> [UInt8] {
-                var writer = ProtoWriter()
-                write(&writer)
-                return writer.bytes
-            }
-            beforeContainer = bytes { $0.text(1, service.prose) }
-            beforeFilesystem = bytes { service.container.writeBeforeFilesystem(to: &$0) }
-            afterFilesystem = bytes { service.container.writeAfterFilesystem(to: &$0) }
-            afterContainer = bytes { service.writeAfterContainer(to: &$0) }
-        }
-
-        func containerLength(_ fileSystem: UInt64) -> UInt64 {
-            UInt64(beforeFilesystem.count)
-                + ProtoWriter.fieldLength(Container.filesystemField, content: fileSystem)
-                + UInt64(afterFilesystem.count)
-        }
-    }
-
-    // MARK: Lengths
-    // A directory's length is asked for at each level above it: entries times depth, in all.
-
-    private static func fileSystemLength(_ entries: [TreeEntry], below path: UInt64 = 0) -> UInt64 {
-        entries.reduce(0) { sum, entry in
-            sum + ProtoWriter.fieldLength(1, content: branchLength(entry, below: path))
-        }
-    }
-
-    /// - Parameter path: bytes of the path of the directory it is in; 0 for the root.
-    private static func branchLength(_ entry: TreeEntry, below path: UInt64) -> UInt64 {
-        let name = UInt64(entry.name.utf8.count)
-        let content =
-            switch entry.content {
-            case .file(_, let bytes): ProtoWriter.fieldLength(2, content: bytes)
-            case .link(let target):
-                ProtoWriter.fieldLength(
-                    3, content: linkLength(target, pathBytes: path + 1 + name))
-            case .directory(let below):
-                ProtoWriter.fieldLength(
-                    4, content: fileSystemLength(below, below: path + 1 + name))
-            }
-        return ProtoWriter.fieldLength(1, content: name) + content
-            + UInt64(attributeBytes(entry.attributes).count)
-    }
-
-    private static func linkLength(_ target: String, pathBytes: UInt64) -> UInt64 {
-        (target.isEmpty ? 0 : ProtoWriter.fieldLength(1, content: UInt64(target.utf8.count)))
-            + ProtoWriter.fieldLength(2, content: pathBytes)
-    }
-
-    /// The attributes as the map they are written as, sorted by key.
-    private static func attributeBytes(_ attributes: FileAttributes) -> [UInt8] {
-        var writer = ProtoWriter()
-        for (key, value) in [
-            ("gid", UInt64(attributes.gid)), ("mode", UInt64(attributes.mode)),
-            ("mtime_ns", attributes.modifiedNanoseconds), ("uid", UInt64(attributes.uid)),
-        ] {
-            var entry = ProtoWriter()
-            entry.always(1, text: key)
-            entry.always(2, text: String(value))
-            writer.always(5, blob: entry.bytes)
-        }
-        return writer.bytes
-    }
-
-    // MARK: Bytes
-
-    /// Gives the whole form to `sink` in order; `mismatch` is called for a content of another length.
+    /// Gives the whole form in order: runs of bytes, and for each content that is not empty its
+    /// digest and length where its bytes stand.
     package static func emit<E: Error>(
-        _ service: Service, _ tree: FileTree, to sink: @escaping (RawSpan) -> Void,
-        read: (ContentDigest, (RawSpan) -> Void) throws(E) -> Void,
-        mismatch: () -> Void
+        _ service: Service, _ tree: FileTree,
+        literal: (RawSpan) throws(E) -> Void,
+        content: (ContentDigest, UInt64) throws(E) -> Void
     ) throws(E) {
-        let parts = Parts(service)
-        let fileSystem = fileSystemLength(tree.entries)
-        var gathered = Gathered()
-        gathered.writer.raw(parts.beforeContainer)
-        gathered.writer.head(
-            Service.containerField, length: parts.containerLength(fileSystem))
-        gathered.writer.raw(parts.beforeFilesystem)
-        gathered.writer.head(Container.filesystemField, length: fileSystem)
         try emit(
-            tree.entries, path: "", into: &gathered, to: sink, read: read, mismatch: mismatch)
-        gathered.writer.raw(parts.afterFilesystem)
-        gathered.writer.raw(parts.afterContainer)
-        gathered.flush(to: sink)
+            service, tree, CanonicalLengths(service, tree), literal: literal, content: content)
+    }
+
+    /// The same for the serialized Filesystem alone: what the field of the container holds.
+    package static func emitFilesystem<E: Error>(
+        _ tree: FileTree,
+        literal: (RawSpan) throws(E) -> Void,
+        content: (ContentDigest, UInt64) throws(E) -> Void
+    ) throws(E) {
+        var gathered = Gathered(CanonicalLengths(Service(), tree))
+        try emit(tree.entries, path: "", into: &gathered, literal, content)
+        gathered.writer.raw(CanonicalLengths.rootBytes(tree))
+        try gathered.flush(to: literal)
+    }
+
+    private static func emit<E: Error>(
+        _ service: Service, _ tree: FileTree, _ lengths: CanonicalLengths,
+        literal: (RawSpan) throws(E) -> Void,
+        content: (ContentDigest, UInt64) throws(E) -> Void
+    ) throws(E) {
+        var gathered = Gathered(lengths)
+        gathered.writer.raw(lengths.parts.beforeContainer)
+        gathered.writer.head(Service.containerField, length: lengths.container)
+        gathered.writer.raw(lengths.parts.beforeFilesystem)
+        gathered.writer.head(Container.filesystemField, length: lengths.filesystem)
+        try emit(tree.entries, path: "", into: &gathered, literal, content)
+        gathered.writer.raw(CanonicalLengths.rootBytes(tree))
+        gathered.writer.raw(lengths.parts.afterFilesystem)
+        gathered.writer.raw(lengths.parts.afterContainer)
+        try gathered.flush(to: literal)
     }
 
     /// What lies between two contents, given on in pieces.
@@ -142,52 +104,102 @@ package enum CanonicalForm {
         // LIMIT: 64 KiB held before it is given on: few calls, and no growth with the tree.
         private static let bytesMax = 65_536
         var writer = ProtoWriter()
+        private var directories: ArraySlice<UInt64>
 
-        mutating func flush(to sink: @escaping (RawSpan) -> Void) {
-            // SAFETY: bytes have no padding.
-            unsafe sink(writer.bytes.span.bytes)
-            writer = ProtoWriter()
+        init(_ lengths: CanonicalLengths) {
+            directories = lengths.directories[...]
         }
 
-        mutating func flushWhenFull(to sink: @escaping (RawSpan) -> Void) {
-            if writer.bytes.count >= Self.bytesMax { flush(to: sink) }
+        /// Of the next directory, in the order in which they are written.
+        mutating func nextDirectory() -> UInt64 { directories.popFirst() ?? 0 }
+
+        mutating func flush<E: Error>(to sink: (RawSpan) throws(E) -> Void) throws(E) {
+            if writer.bytes.isEmpty { return }
+            // SAFETY: bytes have no padding.
+            unsafe try sink(writer.bytes.span.bytes)
+            writer.removeAll()
+        }
+
+        mutating func flushWhenFull<E: Error>(
+            to sink: (RawSpan) throws(E) -> Void
+        ) throws(E) {
+            if writer.bytes.count >= Self.bytesMax { try flush(to: sink) }
         }
     }
 
     private static func emit<E: Error>(
         _ entries: [TreeEntry], path: String, into gathered: inout Gathered,
-        to sink: @escaping (RawSpan) -> Void,
-        read: (ContentDigest, (RawSpan) -> Void) throws(E) -> Void,
-        mismatch: () -> Void
+        _ literal: (RawSpan) throws(E) -> Void,
+        _ content: (ContentDigest, UInt64) throws(E) -> Void
     ) throws(E) {
         for entry in entries {
             let own = "\(path)/\(entry.name)"
-            gathered.writer.head(1, length: branchLength(entry, below: UInt64(path.utf8.count)))
+            var below: UInt64 = 0
+            if case .directory = entry.content { below = gathered.nextDirectory() }
+            gathered.writer.head(
+                1,
+                length: CanonicalLengths.branch(
+                    entry, pathBytes: UInt64(own.utf8.count), directory: below))
             gathered.writer.always(1, text: entry.name)
             switch entry.content {
             case .file(let digest, let bytes):
                 gathered.writer.head(2, length: bytes)
                 if bytes == 0 { break }
-                gathered.flush(to: sink)
-                var given: UInt64 = 0
-                try read(digest) { chunk in
-                    given += UInt64(chunk.byteCount)
-                    sink(chunk)
-                }
-                if given != bytes { mismatch() }
+                try gathered.flush(to: literal)
+                try content(digest, bytes)
             case .link(let target):
-                let length = linkLength(target, pathBytes: UInt64(own.utf8.count))
-                gathered.writer.head(3, length: length)
+                gathered.writer.head(
+                    3,
+                    length: CanonicalLengths.link(target, pathBytes: UInt64(own.utf8.count)))
                 gathered.writer.text(1, target)
                 gathered.writer.always(2, text: own)
-            case .directory(let below):
-                gathered.writer.head(
-                    4, length: fileSystemLength(below, below: UInt64(own.utf8.count)))
-                try emit(
-                    below, path: own, into: &gathered, to: sink, read: read, mismatch: mismatch)
+            case .directory(let entries):
+                gathered.writer.head(4, length: below)
+                try emit(entries, path: own, into: &gathered, literal, content)
             }
-            gathered.writer.raw(attributeBytes(entry.attributes))
-            gathered.flushWhenFull(to: sink)
+            gathered.writer.raw(attributeBytes(of: entry))
+            try gathered.flushWhenFull(to: literal)
         }
+    }
+
+    // MARK: Attributes
+
+    /// The key under which the branch of a symbolic link has the link's own text, where that is not
+    /// its target.
+    package static let linkTextKey = "link"
+
+    /// What stands before the name of an extended attribute, so that none is taken for another key.
+    package static let extendedPrefix = "xattr."
+
+    /// The attributes as the map they are written as, sorted by key.
+    package static func attributeBytes(_ attributes: FileAttributes) -> [UInt8] {
+        var writer = ProtoWriter()
+        for (key, value) in numbers(attributes) {
+            writer.pair(5, key, Array(String(value).utf8))
+        }
+        return writer.bytes
+    }
+
+    /// The same with what few entries have beside them.
+    static func attributeBytes(of entry: TreeEntry) -> [UInt8] {
+        var writer = ProtoWriter()
+        // "link" comes after "gid" and before "mode"; the prefix of the others comes last.
+        for (key, value) in numbers(entry.attributes) {
+            if key == "mode", let text = entry.linkText {
+                writer.pair(5, linkTextKey, Array(text.utf8))
+            }
+            writer.pair(5, key, Array(String(value).utf8))
+        }
+        for attribute in entry.extended {
+            writer.pair(5, extendedPrefix + attribute.name, attribute.value)
+        }
+        return writer.bytes
+    }
+
+    private static func numbers(_ attributes: FileAttributes) -> [(String, UInt64)] {
+        [
+            ("gid", UInt64(attributes.gid)), ("mode", UInt64(attributes.mode)),
+            ("mtime_ns", attributes.modifiedNanoseconds), ("uid", UInt64(attributes.uid)),
+        ]
     }
 }

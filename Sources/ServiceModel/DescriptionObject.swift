@@ -67,16 +67,20 @@ struct DescriptionObject {
             limit: value < range.lowerBound ? range.lowerBound : range.upperBound, actual: value)
     }
 
+    private func bounded(_ count: Int, _ path: String) throws(DescriptionError) {
+        let most = ServiceDescription.listMax
+        guard count <= most else {
+            throw DescriptionError(
+                .tooLarge, key: path, limit: UInt64(most), actual: UInt64(count))
+        }
+    }
+
     /// A list with the path of each element; empty when the key is not there.
     mutating func list(_ key: String) throws(DescriptionError) -> [(JSONValue, String)] {
         switch take(key) {
         case nil: return []
         case .array(let elements):
-            guard elements.count <= ServiceDescription.listMax else {
-                throw DescriptionError(
-                    .tooLarge, key: path(key), limit: UInt64(ServiceDescription.listMax),
-                    actual: UInt64(elements.count))
-            }
+            try bounded(elements.count, path(key))
             return elements.enumerated().map { ($1, "\(path(key))[\($0)]") }
         default: throw DescriptionError(.wrongType, key: path(key))
         }
@@ -95,11 +99,7 @@ struct DescriptionObject {
         guard case .array(let elements) = value else {
             throw DescriptionError(.wrongType, key: path)
         }
-        guard elements.count <= ServiceDescription.listMax else {
-            throw DescriptionError(
-                .tooLarge, key: path, limit: UInt64(ServiceDescription.listMax),
-                actual: UInt64(elements.count))
-        }
+        try bounded(elements.count, path)
         var texts: [String] = []
         for (index, element) in elements.enumerated() {
             guard case .string(let text) = element else {
@@ -129,6 +129,7 @@ struct DescriptionObject {
     /// Names with a text each.
     mutating func attributes(_ key: String) throws(DescriptionError) -> [String: [UInt8]] {
         guard let object = try object(key) else { return [:] }
+        try bounded(object.members.count, path(key))
         var attributes: [String: [UInt8]] = [:]
         for (name, value) in object.members {
             guard case .string(let text) = value else {
@@ -142,6 +143,7 @@ struct DescriptionObject {
     /// Methods with their prices in monetary units: whole numbers, or decimal text of any size.
     mutating func prices(_ key: String) throws(DescriptionError) -> [String: Amount] {
         guard let object = try object(key) else { return [:] }
+        try bounded(object.members.count, path(key))
         var prices: [String: Amount] = [:]
         for (name, value) in object.members {
             switch value {
@@ -163,6 +165,7 @@ struct DescriptionObject {
         case .array(let elements):
             for name in try texts(.array(elements), path(key)) { variables[name] = DataFormat() }
         case .object(let members):
+            try bounded(members.count, path(key))
             for (name, value) in members {
                 switch value {
                 case .null: variables[name] = DataFormat()

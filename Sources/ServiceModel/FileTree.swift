@@ -3,14 +3,29 @@
 /// Keeps true, once made by `sorted`: the entries of every directory are sorted by the bytes of
 /// their names and no name is there twice, so that equal trees are equal values.
 package struct FileTree: Equatable, Sendable {
-    /// Of the root directory itself.
+    /// Of the root directory itself. Part of the id where they are not those of a directory that
+    /// no archive named.
     package var attributes: FileAttributes
+    /// The service asks that nothing in it can be written: `read_mode` "ro" of the root.
+    package var isReadOnly = false
     package var entries: [TreeEntry]
 
     package init(attributes: FileAttributes = .directory, entries: [TreeEntry] = []) {
         self.attributes = attributes
         self.entries = entries
     }
+
+    // LIMIT: names on the way to an entry. The tree is walked by recursion, a few hundred bytes of
+    // stack a level; real trees are less than 30 deep.
+    package static let depthMax = 128
+
+    // LIMIT: entries of a tree. Ten times a large distribution's root; 150 bytes each stay within
+    // the 64 MiB an import may use.
+    package static let entriesMax = 400_000
+
+    // LIMIT: bytes of all names, link targets and extended attributes, which 400,000 names of 255
+    // bytes would take past those 64 MiB.
+    package static let textBytesMax = 24 << 20
 
     /// Entries, the root not counted.
     package var count: Int { Self.count(entries) }
@@ -54,8 +69,10 @@ package struct FileTree: Equatable, Sendable {
         var high = entries.count
         while low < high {
             let middle = (low + high) / 2
-            if entries[middle].name == name { return entries[middle] }
-            if entries[middle].name.utf8.lexicographicallyPrecedes(name.utf8) {
+            let found = entries[middle].name.utf8
+            // Not `==` of texts: that finds two spellings of one letter equal; a kernel does not.
+            if found.elementsEqual(name.utf8) { return entries[middle] }
+            if found.lexicographicallyPrecedes(name.utf8) {
                 low = middle + 1
             } else {
                 high = middle
@@ -80,54 +97,6 @@ package struct FileTree: Equatable, Sendable {
             }
         }
     }
-}
-
-/// One name in a directory.
-package struct TreeEntry: Equatable, Sendable {
-    package var name: String
-    package var attributes: FileAttributes
-    package var content: Content
-
-    package enum Content: Equatable, Sendable {
-        case file(ContentDigest, bytes: UInt64)
-        /// The absolute path it resolves to, from the root of the box: what the canonical form
-        /// holds as `src` (celaut-wire-facts, "Filesystem tree").
-        case link(target: String)
-        /// Sorted by the bytes of the names.
-        indirect case directory([TreeEntry])
-    }
-
-    package init(name: String, attributes: FileAttributes, content: Content) {
-        self.name = name
-        self.attributes = attributes
-        self.content = content
-    }
-}
-
-/// What a name has beside its content.
-package struct FileAttributes: Equatable, Sendable {
-    /// The full `st_mode`, with the bits of the type.
-    package var mode: UInt32
-    package var uid: UInt32
-    package var gid: UInt32
-    /// Nanoseconds since 1970.
-    package var modifiedNanoseconds: UInt64
-
-    package init(mode: UInt32, uid: UInt32 = 0, gid: UInt32 = 0, modifiedNanoseconds: UInt64 = 0) {
-        self.mode = mode
-        self.uid = uid
-        self.gid = gid
-        self.modifiedNanoseconds = modifiedNanoseconds
-    }
-
-    package static let typeRegular: UInt32 = 0o100000
-    package static let typeDirectory: UInt32 = 0o040000
-    package static let typeLink: UInt32 = 0o120000
-
-    /// A directory that no archive named.
-    package static let directory = FileAttributes(mode: typeDirectory | 0o755)
-
-    package var permissions: UInt32 { mode & 0o7777 }
 }
 
 /// The SHA-256 of a file's content: its name in the object store.

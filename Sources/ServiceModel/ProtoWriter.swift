@@ -77,11 +77,18 @@ package struct ProtoWriter: Sendable {
         for (key, element) in values.sorted(by: {
             $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
         }) {
-            var entry = ProtoWriter()
-            entry.always(1, text: key)
-            entry.always(2, blob: value(element))
-            always(field, blob: entry.bytes)
+            pair(field, key, value(element))
         }
+    }
+
+    /// One entry of a map.
+    package mutating func pair(_ field: UInt64, _ key: String, _ value: [UInt8]) {
+        head(
+            field,
+            length: Self.fieldLength(1, content: UInt64(key.utf8.count))
+                + Self.fieldLength(2, content: UInt64(value.count)))
+        always(1, text: key)
+        always(2, blob: value)
     }
 
     package mutating func map(_ field: UInt64, _ values: [String: [UInt8]]) {
@@ -114,6 +121,11 @@ package struct ProtoWriter: Sendable {
     /// Bytes that are fields already.
     package mutating func raw(_ fields: [UInt8]) {
         bytes.append(contentsOf: fields)
+    }
+
+    /// Starts anew, in the same memory.
+    package mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
     }
 
     /// The bytes of a varint.

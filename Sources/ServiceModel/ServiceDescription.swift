@@ -223,7 +223,12 @@ extension DescriptionObject {
                     .outOfRange, key: object.path("port"), limit: port < 1 ? 1 : 65_535,
                     actual: UInt64(clamping: port))
             }
-            let transport = try object.text("transport") ?? "tcp"
+            // A list too, as existing projects write it; a slot has one transport.
+            let transports = try object.names("transport")
+            guard transports.count <= 1 else {
+                throw DescriptionError(.wrongType, key: object.path("transport"))
+            }
+            let transport = transports.first ?? "tcp"
             guard ["tcp", "udp"].contains(transport.lowercased()) else {
                 throw DescriptionError(
                     .unsupported, key: "\(object.path("transport")) \(transport)",
