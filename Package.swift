@@ -99,7 +99,7 @@ let package = Package(
         program("protoc-gen-celaut", in: "Sources", [protobuf, protobufPlugin]),
         program(
             "celautctl", in: "Sources",
-            ["Channel", "Interfaces", "Syscalls", arguments, protobuf]),
+            ["Channel", "Interfaces", "ServiceModel", "Syscalls", arguments, protobuf, crypto]),
 
         daemon(
             "box-builder",
