@@ -14,7 +14,7 @@ package enum BoxBuilderProgram: DaemonProgram {
         _ context: DaemonContext<BoxBuilderConfiguration>
     ) async throws -> RunningDaemon {
         let index = BoxIndex(context.database)
-        let store = try sweptStore(context.state, index, context.logger)
+        let store = try sweptStore(context, index)
         let time = context.time
         let service = BoxBuilderService(
             loop: context.loop, store: store, index: index, logger: context.logger,
@@ -26,11 +26,13 @@ package enum BoxBuilderProgram: DaemonProgram {
     }
 
     private static func sweptStore(
-        _ state: StateDirectory, _ index: BoxIndex, _ logger: Logger
+        _ context: DaemonContext<BoxBuilderConfiguration>, _ index: BoxIndex
     ) throws(DaemonFailure) -> ObjectStore {
+        let (state, logger) = (context.state, context.logger)
+        let roots = context.configuration.roots ?? RootMode(kernelRelease: Kernel.release())
         let store: ObjectStore
         do throws(Errno) {
-            store = try ObjectStore(in: state.descriptor)
+            store = try ObjectStore(in: state.descriptor, roots: roots)
         } catch {
             throw DaemonFailure(.state, "\(state.path) cannot be prepared: \(error)")
         }
@@ -50,7 +52,16 @@ package enum BoxBuilderProgram: DaemonProgram {
     }
 }
 
-/// It has no keys of its own.
+/// `roots`: "layers" or "checkout"; "auto", the default, goes by the kernel.
 package struct BoxBuilderConfiguration: DaemonConfiguration {
-    package init(_ reader: ConfigurationReader) throws(ConfigurationError) {}
+    /// nil to go by the kernel.
+    package let roots: RootMode?
+
+    package init(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        let text = try reader.string("roots", default: "auto")
+        roots = RootMode(rawValue: text)
+        guard roots != nil || text == "auto" else {
+            throw reader.invalid("roots", "must be auto, layers or checkout, and is \"\(text)\"")
+        }
+    }
 }

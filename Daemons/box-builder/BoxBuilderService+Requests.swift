@@ -23,9 +23,9 @@ extension BoxBuilderService: BoxBuilderHandler {
             throw .invalid(.badName, subject: "tag")
         }
         let ticket = try await takeTurn()
-        let summary: BoxSummary
+        let outcome: (box: BoxSummary, normalised: [Normalised])
         do throws(Fault) {
-            summary = try await importBox(descriptors, tag: tag, items: items, ticket)
+            outcome = try await importBox(descriptors, request, items: items, ticket)
         } catch {
             endTurn(ticket)
             if error.code == .internal || error.code == .corrupt {
@@ -35,7 +35,11 @@ extension BoxBuilderService: BoxBuilderHandler {
         }
         endTurn(ticket)
         var item = ImportBoxItem()
-        item.box = summary
+        for normalised in outcome.normalised {
+            item.normalised = normalised
+            try await items.send(item)
+        }
+        item.box = outcome.box
         try await items.send(item)
     }
 
@@ -95,21 +99,16 @@ extension BoxBuilderService: BoxBuilderHandler {
         let (index, store) = (index, store)
         let (record, parcel) = try await loop.runBlocking { () throws(Fault) in
             let (record, isNew) = try index.hold(request.box, for: request.holder)
-            do throws(Errno) {
-                let parcel = Parcel()
-                parcel.append(try store.openImage(record.id))
-                parcel.append(try store.openObjects())
-                parcel.append(try Memfd.sealed(record.service, name: "service"))
-                return (record, parcel)
+            do throws(Fault) {
+                return (record, try BoxRoot(store: store).open(record))
             } catch {
                 if isNew { try index.release(request.holder) }
-                throw error == .noEntry
-                    ? Fault(.corrupt, subject: record.id.description)
-                    : StoreFault.storing(error, "images")
+                throw error
             }
         }
         var reply = OpenBoxReply()
         reply.summary = record.summary
+        reply.root = store.roots == .checkout ? .checkout : .layers
         return (reply, parcel)
     }
 

@@ -3,7 +3,8 @@ import ServiceModel
 import SharedCrypto
 import Syscalls
 
-/// One box's image compared with what was written when it was imported.
+/// One box's image compared with what was written when it was imported, and its checkout with its
+/// tree.
 struct BoxCheck {
     let store: ObjectStore
     let record: BoxRecord
@@ -22,7 +23,14 @@ struct BoxCheck {
         } catch {
             findings.append(finding(error == .noEntry ? .imageMissing : .unreadable, name))
         }
-        return (findings, bytes)
+        guard Checkout(store: store).exists(record.id) else { return (findings, bytes) }
+        // A form that is missing or altered is told among the contents.
+        guard let tree = try? StoredForm.tree(of: record, in: store) else {
+            return (findings, bytes)
+        }
+        var check = CheckoutCheck(store: store, id: record.id)
+        check.run(tree)
+        return (findings + check.findings, bytes + check.bytes)
     }
 
     private func finding(_ kind: FindingKind, _ name: String) -> StoreFinding {

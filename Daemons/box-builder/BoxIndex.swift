@@ -71,6 +71,24 @@ package struct BoxIndex: Sendable {
                     CREATE INDEX box_by_fingerprint ON box (fingerprint);
                     """)
         }
+        migrator.registerMigration("3 forms") { database in
+            try database.execute(
+                sql: """
+                    -- The object that has the canonical bytes without the contents.
+                    ALTER TABLE box ADD COLUMN form BLOB;
+                    ALTER TABLE box ADD COLUMN form_bytes INTEGER;
+                    -- What other nodes name contents by, where it was needed once.
+                    CREATE TABLE block (
+                        digest BLOB PRIMARY KEY NOT NULL,
+                        -- SHA3-256.
+                        name BLOB NOT NULL
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX block_by_name ON block (name);
+                    CREATE TRIGGER block_goes AFTER DELETE ON object
+                    WHEN NOT EXISTS (SELECT 1 FROM object WHERE digest = old.digest)
+                    BEGIN DELETE FROM block WHERE digest = old.digest; END;
+                    """)
+        }
     }
 
     func guarded<Value>(_ body: () throws -> Value) throws(Fault) -> Value {
@@ -107,6 +125,28 @@ package struct BoxIndex: Sendable {
                 }
                 try Self.name(number, record.tags, database)
                 return (try Self.record(of: record.id, database), false)
+            }
+        }
+    }
+
+    /// Gives tags to the box that is known by a fingerprint, if there is one and its image is there.
+    ///
+    /// - Returns: what is told of it; nil where the box is not known.
+    package func name(
+        _ fingerprint: ContentDigest, _ tags: [String], ifImage hasImage: (ServiceID) -> Bool
+    ) throws(Fault) -> BoxSummary? {
+        try guarded {
+            try queue.write { database in
+                guard
+                    let row = try Row.fetchOne(
+                        database, sql: "SELECT number, id FROM box WHERE fingerprint = ? LIMIT 1",
+                        arguments: [Data(fingerprint.bytes)]),
+                    let id = ServiceID(row["id"] as Data), hasImage(id)
+                else { return nil }
+                try Self.name(row["number"], tags, database)
+                var summary = try Self.record(of: id, database).summary
+                summary.alreadyPresent = true
+                return summary
             }
         }
     }

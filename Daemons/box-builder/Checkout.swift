@@ -10,18 +10,20 @@ import Syscalls
 /// system can: a hard link would share mode and times, which differ from file to file.
 struct Checkout {
     let store: ObjectStore
-    /// Asked between two files.
-    let isCancelled: () -> Bool
 
     /// Makes the checkout of a box, unless it is there.
-    func make(_ tree: FileTree, of id: ServiceID) throws(Fault) {
+    ///
+    /// - Parameter isCancelled: asked between two files.
+    func make(
+        _ tree: FileTree, of id: ServiceID, _ isCancelled: () -> Bool
+    ) throws(Fault) {
         if exists(id) { return }
         if let foreign = tree.firstForeign { throw Self.refusal(foreign) }
         let name = Hexadecimal.text(Random.bytes(16))
         let staging = store.staging.descriptor
         do throws(Fault) {
             try wrap { () throws(Errno) in try File.makeDirectory(at: staging, name) }
-            try fill(staging, name, tree.entries, tree.attributes)
+            try fill(staging, name, tree.entries, tree.attributes, [], isCancelled)
             try wrap { () throws(Errno) in
                 // The tree first: its name in `checkouts` says that all of it is there.
                 try File.syncFileSystem(staging)
@@ -53,7 +55,8 @@ struct Checkout {
 
     private func fill(
         _ parent: borrowing Descriptor, _ name: String, _ entries: [TreeEntry],
-        _ attributes: FileAttributes
+        _ attributes: FileAttributes, _ extended: [ExtendedAttribute],
+        _ isCancelled: () -> Bool
     ) throws(Fault) {
         let directory = try wrap { () throws(Errno) in try Directory.open(at: parent, name) }
         for entry in entries {
@@ -61,10 +64,11 @@ struct Checkout {
             switch entry.content {
             case .directory(let below):
                 try wrap { () throws(Errno) in try File.makeDirectory(at: directory, entry.name) }
-                try fill(directory, entry.name, below, entry.attributes)
+                try fill(
+                    directory, entry.name, below, entry.attributes, entry.extended, isCancelled)
             case .link:
                 try wrap { () throws(Errno) in
-                    try File.symlink(entry.linkText, at: directory, entry.name)
+                    try File.symlink(entry.text, at: directory, entry.name)
                 }
             case .file(let digest, let bytes):
                 try wrap { () throws(Errno) in
@@ -78,8 +82,8 @@ struct Checkout {
             }
         }
         try wrap { () throws(Errno) in
-            for (name, value) in attributes.kept {
-                try File.setAttribute(directory, name, value)
+            for attribute in extended {
+                try File.setAttribute(directory, attribute.name, attribute.value)
             }
             try File.setMode(directory, attributes.permissions)
             try File.setTimes(
@@ -102,8 +106,8 @@ struct Checkout {
                 try File.copySparse(from: object, to: file)
             }
         }
-        for (name, value) in entry.attributes.kept {
-            try File.setAttribute(file, name, value)
+        for attribute in entry.extended {
+            try File.setAttribute(file, attribute.name, attribute.value)
         }
         try File.setMode(file, entry.attributes.permissions)
     }
@@ -161,13 +165,8 @@ extension FileTree {
 }
 
 extension TreeEntry {
-    /// What a symbolic link says.
-    var linkText: String {
-        if case .link(let target) = content { target } else { "" }
+    /// What a symbolic link says, as a process reads it.
+    var text: String {
+        if case .link(let target) = content { linkText ?? target } else { "" }
     }
-}
-
-extension FileAttributes {
-    /// The extended attributes with their full names.
-    var kept: [(name: String, value: [UInt8])] { [] }
 }

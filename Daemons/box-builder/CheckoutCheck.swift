@@ -78,15 +78,15 @@ struct CheckoutCheck {
         case .link:
             let isAlike = try isAlike(status, entry.attributes, .symlink)
             guard isAlike,
-                try File.readLink(at: directory, entry.name) == Array(entry.linkText.utf8)
+                try File.readLink(at: directory, entry.name) == Array(entry.text.utf8)
             else { return note(.checkoutAltered, path) }
         case .file(let digest, let length):
             let isAlike = try isAlike(status, entry.attributes, .regular)
             guard isAlike, status.sizeBytes == length else { return note(.checkoutAltered, path) }
             if length == 0 { return }
             let file = try Readable.open(directory, entry.name, status, [])
-            for (name, value) in entry.attributes.kept
-            where try File.attribute(file, name) != value {
+            for attribute in entry.extended
+            where try File.attribute(file, attribute.name) != attribute.value {
                 return note(.checkoutAltered, path)
             }
             // An object that is missing or altered is told by itself.

@@ -39,14 +39,15 @@ extension ErofsTree {
     private mutating func add(_ entries: [TreeEntry], in parent: Node) throws(Failure) {
         for entry in entries {
             let name = Array(entry.name.utf8)
-            let attributes = Attributes(entry.attributes)
+            var attributes = Attributes(entry.attributes)
+            attributes.extended = entry.extended.map { (Array($0.name.utf8), $0.value) }
             switch entry.content {
             case .file(let digest, let bytes):
                 try addFile(
                     name, in: parent, bytes: bytes, content: Array("/\(digest.objectPath)".utf8),
                     attributes)
-            case .link(let target):
-                try addSymlink(name, in: parent, to: Array(target.utf8), attributes)
+            case .link:
+                try addSymlink(name, in: parent, to: Array(entry.text.utf8), attributes)
             case .directory(let below):
                 try add(below, in: try addDirectory(name, in: parent, attributes))
             }

@@ -27,21 +27,27 @@ package struct Importer: Sendable {
     private static let entrypointBytesMax = 4_095
 
     /// - Parameters:
-    ///   - tag: beside those in the description; may be empty.
+    ///   - request: its tag, beside those in the description, may be empty.
     ///   - now: seconds since 1970.
+    ///   - log: hears what of the archive is not kept.
     package func run(
-        archive: borrowing Descriptor, description: borrowing Descriptor, tag: String,
-        now: UInt64, progress: (ImportProgress) -> Void, isCancelled: () -> Bool
+        archive: borrowing Descriptor, description: borrowing Descriptor,
+        _ request: ImportBoxRequest, now: UInt64, log: NormalisationLog? = nil,
+        progress: (ImportProgress) -> Void, isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         var described = try read(description, isCancelled)
-        if !tag.isEmpty { described.tags.append(tag) }
+        if !request.tag.isEmpty { described.tags.append(request.tag) }
+        let options = BoxSource.Options(
+            kind: request.source, image: request.image, keepsOwners: request.keepOwners,
+            architecture: described.service.architecture)
         let contents = ImportedContents(store)
         var summary: BoxSummary?
         var failure: Fault?
         var kept: Set<ContentDigest> = []
         do throws(Fault) {
-            let tree = try TarTree.read(
-                archive, into: contents,
+            let tree = try BoxSource.read(
+                archive, options, into: contents,
+                open: { digest throws(Fault) in try open(digest) }, log: log,
                 progress: { entries, bytes in
                     var step = ImportProgress()
                     step.phase = .reading
@@ -50,59 +56,84 @@ package struct Importer: Sendable {
                     progress(step)
                 }, isCancelled: isCancelled)
             tree.forEachFile { digest, _ in kept.insert(digest) }
-            summary = try box(
-                described, tree, isStored: contents.made.isEmpty, now, progress, isCancelled)
+            summary = try box(described, tree, contents, now, &kept, progress, isCancelled)
         } catch {
             failure = error
         }
-        contents.discard()
         // An archive can have a name twice: the first content is in no tree then.
-        let doubtful =
-            failure == nil ? contents.made.subtracting(kept) : contents.made
-        store.release(contents.pinned, doubtful: doubtful, needed: index.needed(among:))
+        release(contents, keeping: failure == nil ? kept : [])
         if let failure { throw failure }
         guard let summary else { throw Fault(.internal, subject: "import") }
         return summary
     }
 
+    /// Ends the reliance on the contents of an import.
+    func release(_ contents: ImportedContents, keeping kept: Set<ContentDigest>) {
+        contents.discard()
+        store.release(
+            contents.pinned, doubtful: contents.made.subtracting(kept),
+            needed: index.needed(among:))
+    }
+
     private func box(
-        _ described: ServiceDescription, _ tree: FileTree, isStored: Bool, _ now: UInt64,
+        _ described: ServiceDescription, _ tree: FileTree, _ contents: ImportedContents,
+        _ now: UInt64, _ kept: inout Set<ContentDigest>,
         _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         try Self.checkEntrypoint(described.service.container.initial, in: tree)
         var step = ImportProgress()
         step.entries = UInt64(tree.count)
         step.bytesTotal = tree.contentBytes
-        let identity = try identify(described.service, tree, step, progress, isCancelled)
+        let isStored = contents.made.isEmpty
+        let fingerprint = BoxFingerprint.of(described.service, tree)
+        if isStored,
+            let known = try index.name(fingerprint, described.tags, ifImage: store.hasImage)
+        {
+            return known
+        }
+        let (identity, form) = try identify(
+            described.service, tree, contents, step, progress, isCancelled)
+        kept.insert(form.digest)
         step.phase = .writing
         step.bytes = 0
         step.bytesTotal = 0
         progress(step)
         guard let id = ServiceID(identity.id) else { throw Fault(.internal, subject: "id") }
-        let record = BoxRecord(
+        var record = BoxRecord(
             id: id, tags: described.tags, service: described.service, tree: tree,
             canonicalBytes: identity.bytes, importedAt: now)
+        record.form = form
+        record.fingerprint = fingerprint
+        return try keep(record, tree, isStored: isStored, isCancelled)
+    }
+
+    /// Writes the image of a box whose contents and form are stored, and puts it into the index.
+    ///
+    /// - Parameter isStored: the store had every content before.
+    func keep(
+        _ record: BoxRecord, _ tree: FileTree, isStored: Bool, _ isCancelled: () -> Bool
+    ) throws(Fault) -> BoxSummary {
         // From here on a removal of an equal box leaves the image.
-        store.pin(id)
+        store.pin(record.id)
         do throws(Fault) {
             let summary = try add(record, tree, isStored: isStored, isCancelled)
-            store.release(id, failed: false, needed: index.has)
+            store.release(record.id, failed: false, needed: index.has)
             return summary
         } catch {
-            store.release(id, failed: true, needed: index.has)
+            store.release(record.id, failed: true, needed: index.has)
             throw error
         }
     }
 
-    /// - Parameter isStored: the store had every content before.
     private func add(
         _ record: BoxRecord, _ tree: FileTree, isStored: Bool, _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
+        var record = record
         let isKnown = try index.has(record.id) && store.hasImage(record.id)
         do throws(Errno) {
             if !isKnown {
                 let file = try StagedFile(in: store.staging)
-                try ErofsImage.write(tree, to: file.descriptor)
+                record.image = try ErofsImage.write(tree, to: file.descriptor)
                 try store.publish(file, imageOf: record.id)
             }
             // Others may have stored the contents a moment ago, and not synced yet.
@@ -110,11 +141,16 @@ package struct Importer: Sendable {
         } catch {
             throw StoreFault.storing(error, "images")
         }
+        // Where owners are kept that no checkout can have, opening the box is refused, not keeping it.
+        if store.roots == .checkout, tree.firstForeign == nil {
+            try Checkout(store: store).make(tree, of: record.id, isCancelled)
+        }
         guard !isCancelled() else { throw .cancelled }
         var objects: [ContentDigest: UInt64] = [:]
         tree.forEachFile { digest, bytes in
             if bytes > 0 { objects[digest] = bytes }
         }
+        if let form = record.form { objects[form.digest] = form.bytes }
         let (stored, alreadyPresent) = try index.add(record, objects: objects)
         var summary = stored.summary
         summary.alreadyPresent = alreadyPresent
@@ -122,6 +158,14 @@ package struct Importer: Sendable {
     }
 
     // MARK: Steps
+
+    private func open(_ digest: ContentDigest) throws(Fault) -> Descriptor {
+        do throws(Errno) {
+            return try store.openObject(digest)
+        } catch {
+            throw StoreFault.storing(error, digest.hex)
+        }
+    }
 
     private func read(
         _ descriptor: borrowing Descriptor, _ isCancelled: () -> Bool
@@ -151,13 +195,13 @@ package struct Importer: Sendable {
     }
 
     private func identify(
-        _ service: Service, _ tree: FileTree, _ start: ImportProgress,
-        _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
-    ) throws(Fault) -> CanonicalForm.Identity {
+        _ service: Service, _ tree: FileTree, _ contents: ImportedContents,
+        _ start: ImportProgress, _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
+    ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
         var step = start
         step.phase = .hashing
         var buffer = [UInt8](repeating: 0, count: Self.stepBytes)
-        let identity = try CanonicalForm.identify(service: service, tree: tree) {
+        return try StoredForm.identify(service, tree, into: contents) {
             digest, take throws(Fault) in
             do throws(Errno) {
                 let file = try store.openObject(digest)
@@ -174,8 +218,6 @@ package struct Importer: Sendable {
                 throw error == .cancelled ? .cancelled : StoreFault.storing(error, digest.hex)
             }
         }
-        guard let identity else { throw Fault(.corrupt, subject: "objects") }
-        return identity
     }
 
     /// The program must be a file of the tree that may be executed, links followed as inside.

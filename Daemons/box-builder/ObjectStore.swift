@@ -15,6 +15,8 @@ package final class ObjectStore: Sendable {
     let images: SharedDescriptor
     let checkouts: SharedDescriptor
     let staging: SharedDescriptor
+    /// How a box is given as a root.
+    package let roots: RootMode
     private let pins = Mutex(Pins())
 
     private struct Pins {
@@ -30,7 +32,10 @@ package final class ObjectStore: Sendable {
     private static let alteredMax = 10_000
 
     /// - Parameter state: the daemon's own directory.
-    package init(in state: borrowing Descriptor) throws(Errno) {
+    package init(
+        in state: borrowing Descriptor, roots: RootMode = .layers
+    ) throws(Errno) {
+        self.roots = roots
         objects = try Self.directory(in: state, "objects", mode: 0o755)
         images = try Self.directory(in: state, "images", mode: 0o700)
         checkouts = try Self.directory(in: state, "checkouts", mode: 0o700)
@@ -106,6 +111,10 @@ package final class ObjectStore: Sendable {
     /// The object directory as others are given it: an open file of its own.
     func openObjects() throws(Errno) -> Descriptor {
         try Directory.open(at: objects.descriptor, ".")
+    }
+
+    func openCheckout(_ id: ServiceID) throws(Errno) -> Descriptor {
+        try Directory.open(at: checkouts.descriptor, id.description)
     }
 
     func publish(_ file: consuming StagedFile, imageOf id: ServiceID) throws(Errno) {
