@@ -1,3 +1,4 @@
+import Interfaces
 package import ServiceModel
 import Synchronization
 package import Syscalls
