@@ -15,7 +15,7 @@ package struct BeeReader {
         case service
         /// Bytes of the expanded service, those of blocks too.
         case bytes(ArraySlice<UInt8>)
-        case blockBegins(BeeRecord.Block, isSkipped: Bool)
+        case blockBegins(BeeRecord.Block)
         case blockEnds
         case serviceEnds
     }
@@ -41,34 +41,24 @@ package struct BeeReader {
     private var open: [[UInt8]] = []
     /// What is there of the record, its length first.
     private var held: [UInt8] = []
+    /// What the last record said and was not given yet.
+    private var events: [Event] = []
 
     package init() {}
 
-    /// Takes the next run of bytes, and gives on what it completes.
-    package mutating func feed(
-        _ run: ArraySlice<UInt8>, _ give: (Event) throws(PackageError) -> Void
-    ) throws(PackageError) {
-        var rest = run
-        while true {
-            if held.count < 4 {
-                let part = rest.prefix(4 - held.count)
-                held += part
-                rest = rest.dropFirst(part.count)
-                guard held.count == 4 else { return }
-            }
-            let length = held.prefix(4).reduce(0) { $0 << 8 | Int($1) }
-            guard length <= BeeRecord.bytesMax else {
-                throw PackageError(
-                    .tooLarge(limit: UInt64(BeeRecord.bytesMax), actual: UInt64(length)), offset)
-            }
-            let part = rest.prefix(4 + length - held.count)
-            held += part
-            rest = rest.dropFirst(part.count)
-            guard held.count == 4 + length else { return }
-            try take(try record(), give)
+    /// Takes from a run of bytes what the next event needs.
+    ///
+    /// - Returns: nil where the run is used up.
+    package mutating func next(
+        _ run: inout ArraySlice<UInt8>
+    ) throws(PackageError) -> Event? {
+        while events.isEmpty {
+            guard let record = try record(&run) else { return nil }
+            try take(record)
             offset += UInt64(held.count)
             held.removeAll(keepingCapacity: true)
         }
+        return events.removeFirst()
     }
 
     /// There is no more.
@@ -78,7 +68,24 @@ package struct BeeReader {
         }
     }
 
-    private func record() throws(PackageError) -> BeeRecord {
+    private mutating func record(
+        _ run: inout ArraySlice<UInt8>
+    ) throws(PackageError) -> BeeRecord? {
+        if held.count < 4 {
+            let part = run.prefix(4 - held.count)
+            held += part
+            run = run.dropFirst(part.count)
+            guard held.count == 4 else { return nil }
+        }
+        let length = held.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+        guard length <= BeeRecord.bytesMax else {
+            throw PackageError(
+                .tooLarge(limit: UInt64(BeeRecord.bytesMax), actual: UInt64(length)), offset)
+        }
+        let part = run.prefix(4 + length - held.count)
+        held += part
+        run = run.dropFirst(part.count)
+        guard held.count == 4 + length else { return nil }
         do throws(ProtoError) {
             return try BeeRecord(decoding: Array(held.dropFirst(4)))
         } catch {
@@ -86,36 +93,32 @@ package struct BeeReader {
         }
     }
 
-    private mutating func take(
-        _ record: BeeRecord, _ give: (Event) throws(PackageError) -> Void
-    ) throws(PackageError) {
-        if let head = record.head { try begin(head, give) }
+    private mutating func take(_ record: BeeRecord) throws(PackageError) {
+        if let head = record.head { try begin(head) }
         if let block = record.block {
             // A marker has no bytes of its own: on which side of it would they stand?
             guard record.chunk == nil else { throw refused("block") }
-            try mark(block, isSkipped: record.isSkipped, give)
+            try mark(block)
         }
-        if let chunk = record.chunk, !chunk.isEmpty {
-            switch phase {
-            case .metadata(let bytes):
-                let all = bytes + chunk
-                guard all.count <= Self.metadataBytesMax else {
-                    throw PackageError(
-                        .tooLarge(
-                            limit: UInt64(Self.metadataBytesMax), actual: UInt64(all.count)),
-                        offset)
-                }
-                phase = .metadata(all)
-            case .service: try give(.bytes(chunk))
-            case .before, .after: throw refused("chunk")
-            }
-        }
-        if record.isSeparator { try separate(give) }
+        if let chunk = record.chunk, !chunk.isEmpty { try take(chunk) }
+        if record.isSeparator { try separate() }
     }
 
-    private mutating func begin(
-        _ head: BeeRecord.Head, _ give: (Event) throws(PackageError) -> Void
-    ) throws(PackageError) {
+    private mutating func take(_ chunk: ArraySlice<UInt8>) throws(PackageError) {
+        switch phase {
+        case .metadata(let bytes):
+            let count = bytes.count + chunk.count
+            guard count <= Self.metadataBytesMax else {
+                throw PackageError(
+                    .tooLarge(limit: UInt64(Self.metadataBytesMax), actual: UInt64(count)), offset)
+            }
+            phase = .metadata(bytes + chunk)
+        case .service: events.append(.bytes(chunk))
+        case .before, .after: throw refused("chunk")
+        }
+    }
+
+    private mutating func begin(_ head: BeeRecord.Head) throws(PackageError) {
         guard case .before = phase else { throw refused("head") }
         switch head.index {
         case 1 where !hasMetadata:
@@ -123,20 +126,17 @@ package struct BeeReader {
             hasMetadata = true
         case 2:
             phase = .service
-            try give(.service)
+            events.append(.service)
         default: throw refused("head")
         }
     }
 
-    private mutating func mark(
-        _ block: BeeRecord.Block, isSkipped: Bool,
-        _ give: (Event) throws(PackageError) -> Void
-    ) throws(PackageError) {
-        guard case .service = phase else { throw refused("block") }
-        guard let name = block.sha3 else { throw refused("block") }
+    private mutating func mark(_ block: BeeRecord.Block) throws(PackageError) {
+        guard case .service = phase, let name = block.sha3 else { throw refused("block") }
         if open.last == name {
             open.removeLast()
-            return try give(.blockEnds)
+            events.append(.blockEnds)
+            return
         }
         // Nothing holds itself.
         guard !open.contains(name) else { throw refused("block") }
@@ -145,20 +145,18 @@ package struct BeeReader {
                 .tooDeep(limit: UInt64(Self.blockDepthMax), actual: UInt64(open.count) + 1), offset)
         }
         open.append(name)
-        try give(.blockBegins(block, isSkipped: isSkipped))
+        events.append(.blockBegins(block))
     }
 
-    private mutating func separate(
-        _ give: (Event) throws(PackageError) -> Void
-    ) throws(PackageError) {
+    private mutating func separate() throws(PackageError) {
         switch phase {
         case .metadata(let bytes):
             phase = .before
-            try give(.metadata(bytes))
+            events.append(.metadata(bytes))
         case .service:
             guard open.isEmpty else { throw refused("separator") }
             phase = .after
-            try give(.serviceEnds)
+            events.append(.serviceEnds)
         case .before, .after: throw refused("separator")
         }
     }

@@ -19,8 +19,6 @@ package struct BeeRecord: ProtoMessage {
     package var head: Head?
     /// A block starts, or ends where the same block is open.
     package var block: Block?
-    /// The bytes of the block that starts are not sent: the receiver has them.
-    package var isSkipped = false
 
     package init() {}
 
@@ -31,7 +29,7 @@ package struct BeeRecord: ProtoMessage {
         case 3: isSignal = try field.flag()
         case 4: try field.merge(into: &head)
         case 5: try field.merge(into: &block)
-        case 6: isSkipped = try field.flag()
+        // 6 asks a sender to leave a block out, on connections that go both ways.
         default: break
         }
     }
@@ -45,7 +43,6 @@ package struct BeeRecord: ProtoMessage {
         writer.flag(3, isSignal)
         writer.message(4, head)
         writer.message(5, block)
-        writer.flag(6, isSkipped)
     }
 
     /// Which message starts: 1 is the metadata, 2 the service.

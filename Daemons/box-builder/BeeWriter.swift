@@ -44,17 +44,17 @@ package struct BeeWriter {
         }
     }
 
-    /// - Parameter isSkipped: its bytes are left out, because the receiver has them.
-    package mutating func blockBegins(_ block: BeeRecord.Block, isSkipped: Bool = false) {
+    /// A block starts. One that ends without any bytes is left out: the receiver has it.
+    package mutating func blockBegins(_ block: BeeRecord.Block) {
         flush()
         open.append(block)
-        put(block, isSkipped)
+        put(block)
     }
 
     package mutating func blockEnds() {
         flush()
         guard let block = open.popLast() else { return }
-        put(block, false)
+        put(block)
     }
 
     package mutating func end() {
@@ -64,10 +64,9 @@ package struct BeeWriter {
         put(record)
     }
 
-    private mutating func put(_ block: BeeRecord.Block, _ isSkipped: Bool) {
+    private mutating func put(_ block: BeeRecord.Block) {
         var record = BeeRecord()
         record.block = block
-        record.isSkipped = isSkipped
         put(record)
     }
 

@@ -62,8 +62,8 @@ extension BoxIndex {
             sql: """
                 INSERT INTO box (
                     id, architecture, entrypoint, entries, content_bytes, canonical_bytes,
-                    imported_at, slots, service, image, fingerprint
-                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    imported_at, slots, service, image, fingerprint, form, form_bytes
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 Data(record.id.bytes), record.architecture, record.entrypoint,
@@ -71,6 +71,8 @@ extension BoxIndex {
                 Int64(record.importedAt), record.slots.joined(separator: " "),
                 Data(record.service), (record.image?.bytes).map { Data($0) },
                 (record.fingerprint?.bytes).map { Data($0) },
+                (record.form?.digest.bytes).map { Data($0) },
+                (record.form?.bytes).map { Int64($0) },
             ])
     }
 
@@ -99,6 +101,9 @@ extension BoxIndex {
             service: [UInt8](row["service"] as Data))
         record.image = (row["image"] as Data?).flatMap { ContentDigest($0) }
         record.fingerprint = (row["fingerprint"] as Data?).flatMap { ContentDigest($0) }
+        if let form = (row["form"] as Data?).flatMap({ ContentDigest($0) }) {
+            record.form = StoredForm(digest: form, bytes: row["form_bytes"] ?? 0)
+        }
         return record
     }
 }

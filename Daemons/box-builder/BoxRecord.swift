@@ -20,6 +20,8 @@ package struct BoxRecord: Equatable, Sendable {
     package var image: ContentDigest?
     /// What an equal input is known by before its id is computed; see `BoxFingerprint`.
     package var fingerprint: ContentDigest?
+    /// Where its canonical bytes are kept; nil for a box from before they were.
+    package var form: StoredForm?
 
     package init(
         id: ServiceID, tags: [String], service: Service, tree: FileTree, canonicalBytes: UInt64,

@@ -61,6 +61,18 @@ package final class ImportedContents: ContentSink {
         return digest
     }
 
+    /// Relies on a content that may be here already, as if it had been imported.
+    ///
+    /// - Returns: whether it is.
+    func rely(on digest: ContentDigest) throws(Fault) -> Bool {
+        if pinned.insert(digest).inserted { store.pin(digest) }
+        do throws(Errno) {
+            return try store.hasObject(digest)
+        } catch {
+            throw StoreFault.storing(error, digest.hex)
+        }
+    }
+
     package func discard() {
         hash = SHA256()
         held.removeAll(keepingCapacity: true)
