@@ -73,6 +73,14 @@ struct TarHeader {
     /// The names of the others, access lists among them.
     let otherAttributes: [String]
 
+    /// Links have none of their own (xattr(7)).
+    var hasUserAttributes: Bool {
+        switch kind {
+        case .file, .directory: !userAttributes.isEmpty
+        case .link, .hardLink, .special: false
+        }
+    }
+
     var isHardLink: Bool {
         if case .hardLink = kind { true } else { false }
     }

@@ -108,9 +108,10 @@ package final class TarTree {
             let path = try EntryPath(header.path)
             if try isLayer && Whiteout.apply(path, to: builder) { continue }
             let attributes = try attributes(of: header, path)
+            let extended = extended(of: header)
             switch header.kind {
             case .directory:
-                try builder.addDirectory(path, attributes)
+                try builder.addDirectory(path, attributes, extended: extended)
             case .link(let target):
                 try builder.addLink(path, target: target, attributes)
             case .hardLink(let target):
@@ -122,7 +123,8 @@ package final class TarTree {
                 try builder.checkFile(path)
                 let start = bytes
                 let digest = try copy(reader, path, measure)
-                try builder.addFile(path, attributes, digest: digest, bytes: bytes - start)
+                try builder.addFile(
+                    path, attributes, extended: extended, digest: digest, bytes: bytes - start)
             }
             report()
         }
@@ -195,6 +197,17 @@ package final class TarTree {
         return attributes
     }
 
+    /// The attributes that are kept: those of `user.`, where the kernel has them.
+    private func extended(of header: TarHeader) -> [ExtendedAttribute] {
+        guard header.hasUserAttributes else { return [] }
+        return header.userAttributes.compactMap { name, value in
+            guard let name = String(validating: name, as: UTF8.self),
+                ExtendedAttribute.isKept(name)
+            else { return nil }
+            return ExtendedAttribute(name: name, value: value)
+        }
+    }
+
     private func tell(_ header: TarHeader, _ path: EntryPath) {
         // A hard link has the attributes of what it names, which were told there.
         guard let log, !header.isHardLink else { return }
@@ -206,7 +219,9 @@ package final class TarTree {
             log.record(.setID, path, had: String(header.permissions, radix: 8))
         }
         for name in header.otherAttributes { log.record(.attribute, path, had: name) }
-        for (name, _) in header.userAttributes {
+        let kept = extended(of: header)
+        for (name, _) in header.userAttributes
+        where !kept.contains(where: { $0.name.utf8.elementsEqual(name) }) {
             log.record(.attribute, path, had: EntryPath.shown(name))
         }
     }

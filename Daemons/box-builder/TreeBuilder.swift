@@ -20,6 +20,7 @@ package final class TreeBuilder {
 
     final class Directory {
         var attributes = FileAttributes.directory
+        var extended: [ExtendedAttribute] = []
         var children: [EntryName: Child] = [:]
         /// The last layer that named it, or something in it.
         var layer: Int
@@ -32,8 +33,9 @@ package final class TreeBuilder {
     struct Child {
         enum Content {
             case directory(Directory)
-            case file(ContentDigest, bytes: UInt64, FileAttributes)
-            case link(target: String, FileAttributes)
+            case file(ContentDigest, bytes: UInt64, FileAttributes, [ExtendedAttribute])
+            /// What it leads to from the root, and its own text.
+            case link(target: String, text: String, FileAttributes)
         }
 
         var content: Content
@@ -57,7 +59,10 @@ package final class TreeBuilder {
         layer += 1
     }
 
-    package func addDirectory(_ path: EntryPath, _ attributes: FileAttributes) throws(Fault) {
+    package func addDirectory(
+        _ path: EntryPath, _ attributes: FileAttributes, extended: [ExtendedAttribute] = []
+    ) throws(Fault) {
+        try count(extended, path)
         if let name = path.name {
             let parent = try directory(path.names.dropLast(), path)
             if let child = parent.children[name], case .directory = child.content {
@@ -65,7 +70,9 @@ package final class TreeBuilder {
             } else {
                 try clear(name, of: parent, path)
             }
-            try directory(at: name, of: parent, path).attributes = attributes
+            let directory = try directory(at: name, of: parent, path)
+            directory.attributes = attributes
+            directory.extended = extended
         } else {
             root.attributes = attributes
         }
@@ -83,10 +90,12 @@ package final class TreeBuilder {
     }
 
     package func addFile(
-        _ path: EntryPath, _ attributes: FileAttributes, digest: ContentDigest, bytes: UInt64
+        _ path: EntryPath, _ attributes: FileAttributes, extended: [ExtendedAttribute] = [],
+        digest: ContentDigest, bytes: UInt64
     ) throws(Fault) {
         try checkFile(path)
-        try add(.file(digest, bytes: bytes, attributes), at: path)
+        try count(extended, path)
+        try add(.file(digest, bytes: bytes, attributes, extended), at: path)
     }
 
     package func addLink(
@@ -98,8 +107,9 @@ package final class TreeBuilder {
         if let child = parent.children[name], child.layer == layer || isTouched(child) {
             guard case .link = child.content else { throw Self.twice(path.text) }
         }
-        try count(bytes: resolved.utf8.count, path)
-        try add(.link(target: resolved, attributes), at: path)
+        let text = String(decoding: target, as: UTF8.self)
+        try count(bytes: resolved.utf8.count + text.utf8.count, path)
+        try add(.link(target: resolved, text: text, attributes), at: path)
     }
 
     /// A second name for what an earlier entry has: the tree holds it twice, with one content.
@@ -120,15 +130,28 @@ package final class TreeBuilder {
         }
         switch child.content {
         case .directory: throw Self.twice(path.text)
-        case .file(let digest, let bytes, let attributes):
-            try addFile(path, attributes, digest: digest, bytes: bytes)
-        case .link(let target, let attributes):
-            try addLink(path, target: Array(target.utf8), attributes)
+        case .file(let digest, let bytes, let attributes, let extended):
+            try addFile(path, attributes, extended: extended, digest: digest, bytes: bytes)
+        case .link(_, let text, let attributes):
+            try addLink(path, target: Array(text.utf8), attributes)
         }
     }
 
+    private func count(
+        _ attributes: [ExtendedAttribute], _ path: EntryPath
+    ) throws(Fault) {
+        guard !attributes.isEmpty else { return }
+        let bytes = attributes.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
+        guard bytes <= ExtendedAttribute.bytesMax else {
+            throw .tooLarge(
+                subject: path.text, limit: UInt64(ExtendedAttribute.bytesMax),
+                actual: UInt64(bytes))
+        }
+        try count(bytes: bytes, path)
+    }
+
     /// Charges what an entry has beside its name.
-    func count(bytes: Int, _ path: EntryPath) throws(Fault) {
+    private func count(bytes: Int, _ path: EntryPath) throws(Fault) {
         nameBytes += bytes
         guard nameBytes <= Self.nameBytesTotalMax else {
             throw .invalid(
@@ -210,7 +233,7 @@ package final class TreeBuilder {
             case .directory(let below):
                 current = below
                 current.layer = layer
-            case .link(let target, _) where isLayered:
+            case .link(let target, _, _) where isLayered:
                 // A layer may name a file by way of a link of one below, as when it was made.
                 guard links < Self.linksMax else { throw Self.twice(path.text) }
                 let way = target.split(separator: "/").map(String.init)
@@ -257,7 +280,7 @@ package final class TreeBuilder {
             else { return nil }
             current = next
             let isOnTheWay = index + 1 < names.count || following
-            if case .link(let target, _) = next.content, isLayered, isOnTheWay {
+            if case .link(let target, _, _) = next.content, isLayered, isOnTheWay {
                 guard links < Self.linksMax else { return nil }
                 let way = target.split(separator: "/").map(String.init)
                 guard let end = child(at: way, following: true, links: links + 1) else {
@@ -291,16 +314,20 @@ extension TreeBuilder {
 
     private static func sorted(_ directory: Directory) -> [TreeEntry] {
         directory.children.map { key, child in
-            let name = key.text
-            return switch child.content {
+            switch child.content {
             case .directory(let below):
-                TreeEntry(
-                    name: name, attributes: below.attributes, content: .directory(sorted(below)))
-            case .file(let digest, let bytes, let attributes):
-                TreeEntry(
-                    name: name, attributes: attributes, content: .file(digest, bytes: bytes))
-            case .link(let target, let attributes):
-                TreeEntry(name: name, attributes: attributes, content: .link(target: target))
+                return TreeEntry(
+                    name: key.text, attributes: below.attributes,
+                    content: .directory(sorted(below)), extended: below.extended)
+            case .file(let digest, let bytes, let attributes, let extended):
+                return TreeEntry(
+                    name: key.text, attributes: attributes,
+                    content: .file(digest, bytes: bytes), extended: extended)
+            case .link(let target, let text, let attributes):
+                let isSame = text.utf8.elementsEqual(target.utf8)
+                return TreeEntry(
+                    name: key.text, attributes: attributes, content: .link(target: target),
+                    linkText: isSame ? nil : text)
             }
         }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
