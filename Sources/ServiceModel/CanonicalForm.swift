@@ -44,7 +44,7 @@ package enum CanonicalForm {
     }
 
     private final class Hash {
-        private var state = SHA3_256()
+        private var state = ServiceHash()
 
         func update(_ piece: RawSpan) {
             // SAFETY: the piece is hashed during the call that gives it.
