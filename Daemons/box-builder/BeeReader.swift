@@ -1,4 +1,4 @@
-package import ServiceModel
+import ServiceModel
 
 /// Reads a package as it comes, in runs of any size, without input or output of its own.
 ///

@@ -1,4 +1,4 @@
-package import ServiceModel
+import ServiceModel
 
 /// Writes a package as it is made, without output of its own.
 ///

@@ -26,7 +26,7 @@ package struct StoredForm: Equatable, Sendable {
         _ service: Service, _ tree: FileTree, into contents: ImportedContents,
         read: (ContentDigest, (RawSpan) -> Void) throws(Fault) -> Void
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
-        var hash = SHA3_256()
+        var hash = ServiceHash()
         var total: UInt64 = 0
         var writing = try Writing(contents)
         try CanonicalForm.emit(

@@ -186,8 +186,7 @@ struct TarHeader {
             path: path, kind: kind, permissions: permissions,
             uid: unsafe archive_entry_uid(entry), gid: unsafe archive_entry_gid(entry),
             hasTime: unsafe archive_entry_mtime_is_set(entry) != 0
-                && (unsafe archive_entry_mtime(entry) != 0
-                    || unsafe archive_entry_mtime_nsec(entry) != 0),
+                && (archive_entry_mtime(entry) != 0 || archive_entry_mtime_nsec(entry) != 0),
             userAttributes: kept, otherAttributes: others)
     }
 
