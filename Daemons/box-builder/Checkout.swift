@@ -20,25 +20,25 @@ struct Checkout {
         if exists(id) { return }
         if let foreign = tree.firstForeign { throw Self.refusal(foreign) }
         let name = Hexadecimal.text(Random.bytes(16))
-        let staging = store.staging.descriptor
+        let staging = store.staging
         do throws(Fault) {
-            try wrap { () throws(Errno) in try File.makeDirectory(at: staging, name) }
-            try fill(staging, name, tree.entries, tree.attributes, [], isCancelled)
+            try wrap { () throws(Errno) in try File.makeDirectory(at: staging.descriptor, name) }
+            try fill(staging.descriptor, name, tree.entries, tree.attributes, [], isCancelled)
             try wrap { () throws(Errno) in
                 // The tree first: its name in `checkouts` says that all of it is there.
-                try File.syncFileSystem(staging)
+                try File.syncFileSystem(staging.descriptor)
                 do throws(Errno) {
                     try File.rename(
-                        at: staging, name, to: store.checkouts.descriptor, id.description,
+                        at: staging.descriptor, name, to: store.checkouts.descriptor, id.description,
                         replace: .refused)
                 } catch .exists {
                     // Another start of the same box was faster: equal trees.
-                    try Self.remove(at: staging, name)
+                    try Self.remove(at: staging.descriptor, name)
                 }
                 try File.sync(store.checkouts.descriptor)
             }
         } catch {
-            try? Self.remove(at: staging, name)
+            try? Self.remove(at: staging.descriptor, name)
             throw error
         }
     }
