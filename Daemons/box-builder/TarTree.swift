@@ -106,7 +106,7 @@ package final class TarTree {
             guard !isCancelled() else { throw .cancelled }
             entries += 1
             let path = try EntryPath(header.path)
-            if try isLayer && Whiteout.apply(path, to: builder) { continue }
+            if isLayer, try Whiteout.apply(path, to: builder) { continue }
             let attributes = try attributes(of: header, path)
             let extended = extended(of: header)
             switch header.kind {

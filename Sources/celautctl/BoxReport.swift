@@ -12,6 +12,8 @@ struct BoxReport: Encodable {
     let canonicalBytes: UInt64
     let importedAt: UInt64
     let alreadyPresent: Bool
+    /// What was not kept, where that was asked.
+    var normalised: [NormalisedReport]?
 
     init(_ box: BoxSummary) {
         id = Words.hex(box.serviceIDBytes)

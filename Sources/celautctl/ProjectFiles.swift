@@ -1,19 +1,60 @@
 import Interfaces
 import Syscalls
 
-/// The two things a box is made from: a description and a tree.
+/// A project: where its description is, and what its tree is made from.
 package struct ProjectFiles {
+    /// The folder that relative paths start from.
+    package let folder: String
     package let description: String
-    /// A folder or an archive.
-    package let root: String
+    package let config: PackConfig
+    package let source: Source
+
+    package enum Source: Equatable {
+        /// A folder, an archive, or "-" for standard input.
+        case tree(String)
+        /// A container image: a layout's folder, or an archive.
+        case image(String, name: String)
+        case dockerfile(String)
+        /// Packages, and a folder whose files go over theirs.
+        case debian([String], over: String?)
+    }
+
+    /// What the command line says of it.
+    package struct Choice {
+        package var rootfs: String?
+        package var image: String?
+        package var imageName = ""
+
+        package init(rootfs: String? = nil, image: String? = nil, imageName: String = "") {
+            self.rootfs = rootfs
+            self.image = image
+            self.imageName = imageName
+        }
+    }
 
     static let archiveNames = [
         "rootfs.tar", "rootfs.tar.zst", "rootfs.tar.gz", "rootfs.tar.xz", "rootfs.tgz",
     ]
 
-    package init(project: String, rootfs: String?) throws(Complaint) {
-        var folder = project
-        if Self.isFolder(project) {
+    package init(project: String, _ choice: Choice = Choice()) throws(Complaint) {
+        let (folder, description) = try Self.find(project)
+        let beside = description.lastIndex(of: "/").map { String(description[..<$0]) } ?? "."
+        self.folder = folder
+        self.description = description
+        let configs = ["\(beside)/pack_config.json", "\(folder)/pack_config.json"]
+        if let path = configs.first(where: File.exists) {
+            config = try PackConfig.read(path: path)
+        } else {
+            config = PackConfig()
+        }
+        source = try Self.source(folder, beside, config, choice)
+        try Self.check(source, config, folder)
+    }
+
+    private static func find(
+        _ project: String
+    ) throws(Complaint) -> (folder: String, description: String) {
+        if isFolder(project) {
             let places = ["\(project)/.service/service.json", "\(project)/service.json"]
             guard let place = places.first(where: File.exists) else {
                 throw Complaint(
@@ -21,104 +62,150 @@ package struct ProjectFiles {
                     hint: "It describes the service; see deploy/examples for some.",
                     code: .notFound)
             }
-            description = place
-        } else {
-            guard File.exists(project) else {
-                throw Complaint("There is no \(project).", code: .notFound)
-            }
-            description = project
-            folder = project.lastIndex(of: "/").map { String(project[..<$0]) } ?? "."
+            return (project, place)
         }
-        if let rootfs {
-            root = rootfs
-        } else {
-            let names = ["rootfs"] + Self.archiveNames
-            guard let found = names.map({ "\(folder)/\($0)" }).first(where: File.exists) else {
-                throw Complaint(
-                    "There is no tree in \(folder): neither rootfs nor rootfs.tar.",
-                    hint: "Make it (an example's README says how), or name it with --rootfs.",
-                    code: .notFound)
-            }
-            root = found
+        guard File.exists(project) else {
+            throw Complaint("There is no \(project).", code: .notFound)
         }
-        guard root == "-" || File.exists(root) else {
-            throw Complaint("There is no \(root).", code: .notFound)
+        let folder = project.lastIndex(of: "/").map { String(project[..<$0]) } ?? "."
+        guard folder.hasSuffix("/.service") || folder == ".service" else {
+            return (folder, project)
+        }
+        let above = folder.dropLast(".service".count)
+        return (above.isEmpty ? "." : String(above.dropLast()), project)
+    }
+
+    private static func source(
+        _ folder: String, _ beside: String, _ config: PackConfig, _ choice: Choice
+    ) throws(Complaint) -> Source {
+        if let rootfs = choice.rootfs { return .tree(rootfs) }
+        let name = choice.imageName.isEmpty ? config.imageName : choice.imageName
+        if let image = choice.image { return .image(image, name: name) }
+        if let image = config.image { return .image(path(image, in: folder), name: name) }
+        let rootfs = ["\(folder)/rootfs", "\(beside)/rootfs"].first(where: isFolder)
+        if !config.debian.isEmpty { return .debian(config.debian, over: rootfs) }
+        let dockerfiles = ["\(beside)/Dockerfile", "\(folder)/Dockerfile"]
+        if let dockerfile = dockerfiles.first(where: File.exists) {
+            return .dockerfile(dockerfile)
+        }
+        if let rootfs { return .tree(rootfs) }
+        let archives = [folder, beside].flatMap { folder in
+            archiveNames.map { "\(folder)/\($0)" }
+        }
+        if let archive = archives.first(where: File.exists) { return .tree(archive) }
+        throw Complaint(
+            "There is no tree in \(folder): no rootfs, rootfs.tar, Dockerfile, nor a list of Debian "
+                + "packages.",
+            hint: "Make one (deploy/examples has some), or name it with --rootfs or --image.",
+            code: .notFound)
+    }
+
+    /// Refuses what of the configuration would have no effect, and what is not there.
+    private static func check(
+        _ source: Source, _ config: PackConfig, _ folder: String
+    ) throws(Complaint) {
+        var isFilterable = true
+        switch source {
+        case .tree(let path):
+            guard path == "-" || File.exists(path) else {
+                throw Complaint("There is no \(path).", code: .notFound)
+            }
+            isFilterable = isFolder(path)
+        case .image(let path, _):
+            guard File.exists(path) else {
+                throw Complaint("There is no \(path).", code: .notFound)
+            }
+            isFilterable = false
+        case .dockerfile, .debian: break
+        }
+        let isFiltering = config.include != nil || !config.ignore.isEmpty
+        if !isFilterable, isFiltering || !config.dependencies.isEmpty {
+            throw Complaint(
+                "include, ignore and dependencies of pack_config.json need a folder, a Dockerfile or "
+                    + "Debian packages; here the tree is an archive that is taken as it is.",
+                hint: "Unpack it and name the folder with --rootfs.", code: .invalidInput)
         }
     }
 
-    private static func isFolder(_ path: String) -> Bool {
+    static func isFolder(_ path: String) -> Bool {
         (try? File.status(path))?.kind == .directory
     }
 
-    /// What is sent, and the archiver behind it where the tree is a folder.
-    struct Source: ~Copyable {
-        let parcel: Parcel
-        fileprivate let archiver: Descriptor?
-        fileprivate let root: String
+    /// A path of a configuration, from the project's folder.
+    static func path(_ path: String, in folder: String) -> String {
+        path.hasPrefix("/") ? path : "\(folder)/\(path)"
+    }
+}
 
-        /// Waits for the archiver, which has written all that was read.
-        borrowing func finish() throws(Fault) {
-            if complaint(after: nil) != nil { throw Fault(.invalid, subject: root) }
-        }
+/// What is sent of a project, and the archiver behind it where the tree is a folder.
+struct PackedSource: ~Copyable {
+    let parcel: Parcel
+    let root: String
+    let kind: SourceKind
+    let imageName: String
+    private let archiver: Descriptor?
 
-        /// The archiver's own failure; nil where there is none.
-        borrowing func complaint(after fault: Fault?) -> Complaint? {
-            // Only a stream that ended early can be the archiver's doing.
-            if let fault, fault.reason != .truncated { return nil }
-            switch archiver {
-            case .none: return nil
-            case .some(let pidfd):
-                guard let status = try? Pidfd.wait(pidfd), status != .exited(0) else { return nil }
-                return Complaint(
-                    "tar could not read all of \(root) (\(status.words)).",
-                    hint: "Its own message is above.", code: .invalidInput)
-            }
-        }
+    private init(
+        _ parcel: Parcel, _ root: String, _ kind: SourceKind, _ imageName: String,
+        archiver: consuming Descriptor?
+    ) {
+        self.parcel = parcel
+        self.root = root
+        self.kind = kind
+        self.imageName = imageName
+        self.archiver = archiver
     }
 
-    func open() throws(Complaint) -> Source {
+    /// Opens an archive as it is.
+    static func archive(
+        _ archive: String, description: String, _ kind: SourceKind, imageName: String = ""
+    ) throws(Complaint) -> PackedSource {
         do throws(Errno) {
-            let description = try File.open(description)
-            guard Self.isFolder(root) else {
-                let tree =
-                    root == "-" ? Terminal.duplicate(.input) : .some(try File.open(root))
-                guard let tree else { throw Errno.noEntry }
-                let parcel = Parcel(tree)
-                parcel.append(description)
-                return Source(parcel: parcel, archiver: nil, root: root)
-            }
-            let pipe = try Pipe()
-            let pidfd = try Self.archive(root, into: pipe.writing)
-            let parcel = Parcel(pipe.keepReading())
-            parcel.append(description)
-            return Source(parcel: parcel, archiver: pidfd, root: root)
+            let tree =
+                archive == "-" ? Terminal.duplicate(.input) : .some(try File.open(archive))
+            guard let tree else { throw Errno.noEntry }
+            let parcel = Parcel(tree)
+            parcel.append(try File.open(description))
+            return PackedSource(parcel, archive, kind, imageName, archiver: nil)
         } catch {
             throw Complaint(
-                "\(root) or \(description) cannot be read: \(error).", code: .notFound)
+                "\(archive) or \(description) cannot be read: \(error).", code: .notFound)
         }
     }
 
-    /// GNU tar writes the folder: names in order, and neither who made it nor when, so that it is the
-    /// same box whoever packs it.
-    private static func archive(
-        _ root: String, into pipe: borrowing Descriptor
-    ) throws(Errno) -> Descriptor {
-        var plan = SpawnPlan(
-            path: "/bin/tar",
-            arguments: [
-                "tar", "--format=pax", "--sort=name", "--owner=0", "--group=0", "--numeric-owner",
-                "--mtime=@0", "--xattrs", "-C", root, "-cf", "-", ".",
-            ])
-        plan.environment = ["PATH=/usr/bin:/bin", "LC_ALL=C"]
-        plan.parentDeathSignal = .terminate
-        plan.give(pipe, as: 1)
-        plan.give(standardStream: 2, as: 2)
-        let pid: Int32
-        do throws(SpawnFailure) {
-            pid = try Process.spawn(plan)
+    /// Has a folder archived while it is sent.
+    static func folder(
+        _ folder: String, _ files: PackFiles, description: String, _ kind: SourceKind,
+        imageName: String = ""
+    ) throws(Complaint) -> PackedSource {
+        do throws(Errno) {
+            let pipe = try Pipe()
+            let archiver = try files.archive(folder, into: pipe.writing)
+            let parcel = Parcel(pipe.keepReading())
+            parcel.append(try File.open(description))
+            return PackedSource(parcel, folder, kind, imageName, archiver: archiver)
         } catch {
-            throw error.errno
+            throw Complaint(
+                "\(folder) or \(description) cannot be read: \(error).", code: .notFound)
         }
-        return try Pidfd.open(pid: pid)
+    }
+
+    /// Waits for the archiver, which has written all that was read.
+    borrowing func finish() throws(Fault) {
+        if complaint(after: nil) != nil { throw Fault(.invalid, subject: root) }
+    }
+
+    /// The archiver's own failure; nil where there is none.
+    borrowing func complaint(after fault: Fault?) -> Complaint? {
+        // Only a stream that ended early can be the archiver's doing.
+        if let fault, fault.reason != .truncated { return nil }
+        switch archiver {
+        case .none: return nil
+        case .some(let pidfd):
+            guard let status = try? Pidfd.wait(pidfd), status != .exited(0) else { return nil }
+            return Complaint(
+                "tar could not read all of \(root) (\(status.words)).",
+                hint: "Its own message is above.", code: .invalidInput)
+        }
     }
 }

@@ -47,33 +47,33 @@ import celautctl
             try write("\(folder)/service.json")
             try File.makeDirectory("\(folder)/rootfs")
             #expect(
-                try ProjectFiles(project: folder, rootfs: nil).description
+                try ProjectFiles(project: folder).description
                     == "\(folder)/service.json")
             #expect(
-                try ProjectFiles(project: "\(folder)/service.json", rootfs: nil).root
-                    == "\(folder)/rootfs")
+                try ProjectFiles(project: "\(folder)/service.json").source
+                    == .tree("\(folder)/rootfs"))
             try File.makeDirectory("\(folder)/.service")
             try write("\(folder)/.service/service.json")
-            let files = try ProjectFiles(project: folder, rootfs: nil)
+            let files = try ProjectFiles(project: folder)
             #expect(files.description == "\(folder)/.service/service.json")
-            #expect(files.root == "\(folder)/rootfs")
+            #expect(files.source == .tree("\(folder)/rootfs"))
         }
     }
 
     @Test("What is missing is named, with what to do")
     func missing() throws {
         try inFolder { folder in
-            #expect(throws: Complaint.self) { try ProjectFiles(project: folder, rootfs: nil) }
+            #expect(throws: Complaint.self) { try ProjectFiles(project: folder) }
             try write("\(folder)/service.json")
             do throws(Complaint) {
-                _ = try ProjectFiles(project: folder, rootfs: nil)
+                _ = try ProjectFiles(project: folder)
                 Issue.record("a project without a tree was taken")
             } catch {
                 #expect(error.code == .notFound)
                 #expect(error.text.contains(folder) && error.hint.contains("--rootfs"))
             }
             #expect(throws: Complaint.self) {
-                try ProjectFiles(project: folder, rootfs: "\(folder)/absent.tar")
+                try ProjectFiles(project: folder, .init(rootfs: "\(folder)/absent.tar"))
             }
         }
     }

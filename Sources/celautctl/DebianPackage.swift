@@ -1,0 +1,85 @@
+/// A package of Debian's archive, as its index has it (Debian policy, chapter 5).
+struct DebianPackage {
+    var name = ""
+    var version = ""
+    var architecture = ""
+    var sha256 = ""
+    var bytes: UInt64 = 0
+    var isEssential = false
+    var provides: [String] = []
+    /// Clauses that all must hold; of each, names any of which does.
+    var needs: [[String]] = []
+
+    /// Packages whose use is in the scripts of others, which do not run here. With those that
+    /// Debian marks Essential they are left out unless they are asked for.
+    static let scriptHelpers: Set<String> = [
+        "adduser", "debconf", "debconf-2.0", "dpkg", "init-system-helpers", "install-info",
+        "lsb-base", "passwd", "sysvinit-utils", "ucf", "usr-is-merged", "usrmerge",
+    ]
+
+    /// Reads the paragraphs that `apt-cache show` prints.
+    static func read(_ text: String) -> [DebianPackage] {
+        var packages: [DebianPackage] = []
+        var package = DebianPackage()
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.isEmpty {
+                if !package.name.isEmpty { packages.append(package) }
+                package = DebianPackage()
+            } else if !line.hasPrefix(" "), let colon = line.firstIndex(of: ":") {
+                let rest = line[line.index(after: colon)...].drop { $0 == " " }
+                package.take(line[..<colon], String(rest))
+            }
+        }
+        if !package.name.isEmpty { packages.append(package) }
+        return packages
+    }
+
+    private mutating func take(_ field: Substring, _ value: String) {
+        switch field {
+        case "Package": name = value
+        case "Version": version = value
+        case "Architecture": architecture = value
+        case "SHA256": sha256 = value
+        case "Size": bytes = UInt64(value) ?? 0
+        case "Essential": isEssential = value == "yes"
+        case "Provides": provides = Self.clauses(value).flatMap(\.self)
+        case "Depends", "Pre-Depends": needs += Self.clauses(value)
+        default: break
+        }
+    }
+
+    /// "a (>= 1) | b:any, c" as [[a, b], [c]].
+    private static func clauses(_ value: String) -> [[String]] {
+        value.split(separator: ",").map { clause in
+            clause.split(separator: "|").map { choice in
+                let name = choice.drop { $0 == " " }
+                return String(name.prefix { $0 != " " && $0 != ":" && $0 != "(" && $0 != "[" })
+            }
+        }
+    }
+
+    /// The packages that the asked ones need in a box, out of those that apt would install.
+    static func needed(
+        by asked: [String], among packages: [DebianPackage], withEssential: Bool
+    ) -> [DebianPackage] {
+        if withEssential { return packages.sorted { $0.name < $1.name } }
+        var providers: [String: [DebianPackage]] = [:]
+        for package in packages {
+            for name in Set([package.name] + package.provides) {
+                providers[name, default: []].append(package)
+            }
+        }
+        var found: [String: DebianPackage] = [:]
+        var names = asked
+        while let name = names.popLast() {
+            for package in providers[name] ?? [] where found[package.name] == nil {
+                let isAsked = asked.contains(package.name)
+                guard isAsked || !(package.isEssential || scriptHelpers.contains(package.name))
+                else { continue }
+                found[package.name] = package
+                names += package.needs.flatMap(\.self)
+            }
+        }
+        return found.values.sorted { $0.name < $1.name }
+    }
+}

@@ -1,0 +1,245 @@
+import ServiceModel
+import SharedCrypto
+import Syscalls
+
+/// Makes a tree of Debian packages: resolved by apt, unpacked without running their scripts.
+///
+/// Keeps true: the machine's own apt and dpkg are not touched, only their sources and keys are read;
+/// a package goes in only with the digest that the lock, or Debian's signed index, has for it.
+struct PackDebian {
+    let names: [String]
+    let essential: Bool
+    /// "linux/amd64".
+    let architecture: String
+    let tool: PackTool
+
+    private static let architectures = ["linux/amd64": "amd64", "linux/arm64": "arm64"]
+
+    /// What apt keeps and what was downloaded, for the next pack: digests name the files.
+    private let cache: String
+    private let debian: String
+
+    init(
+        _ names: [String], essential: Bool, architecture: String, _ tool: PackTool
+    ) throws(Complaint) {
+        guard let debian = Self.architectures[architecture] else {
+            throw Complaint(
+                "Debian packages for \"\(architecture)\" are not known here.",
+                hint: "Known are linux/amd64 and linux/arm64.", code: .invalidInput)
+        }
+        _ = try PackTool.need("apt-get", package: "apt", for: "A list of Debian packages")
+        _ = try PackTool.need("dpkg-deb", package: "dpkg", for: "A list of Debian packages")
+        self.names = names
+        self.essential = essential
+        self.architecture = architecture
+        self.tool = tool
+        self.debian = debian
+        let home = Process.environment("HOME") ?? ""
+        let base =
+            Process.environment("XDG_CACHE_HOME")
+            ?? (home.hasPrefix("/") ? "\(home)/.cache" : "/var/tmp/celaut-\(Process.effectiveUID)")
+        cache = "\(base)/celaut/debian"
+    }
+
+    /// The packages' files: those of the lock where it is for this list, those that apt chooses
+    /// otherwise.
+    func lock(_ path: String, update: Bool) throws(Complaint) -> DebianLock {
+        if !update, let lock = try DebianLock.read(path), lock.asked == names,
+            lock.essential == essential, lock.architecture == debian
+        {
+            return lock
+        }
+        try apt(["update"], doing: "reading Debian's index")
+        let lock = try resolve()
+        if !lock.write(path) {
+            tool.progress.note(
+                "\(path) cannot be written: the next pack may choose other versions.")
+        }
+        return lock
+    }
+
+    /// Unpacks the packages of a lock into a folder.
+    func unpack(_ lock: DebianLock, to tree: String) throws(Complaint) {
+        try fetch(lock)
+        try makeFrame(tree)
+        for entry in lock.packages {
+            try tool.run(
+                ["/bin/sh", "-c", Self.unpacking, "sh", file(entry), tree],
+                doing: "unpacking \(entry.name)")
+        }
+        try closeFrame(tree)
+    }
+
+    /// The scripts of a package are not in this part of it. A directory of a package does not
+    /// replace a link of the frame.
+    private static let unpacking = """
+        set -e
+        dpkg-deb --fsys-tarfile "$1" >"$1.tar.$$" || { rm -f "$1.tar.$$"; exit 1; }
+        tar -x --keep-directory-symlink --no-same-owner -p -C "$2" -f "$1.tar.$$" || code=$?
+        rm -f "$1.tar.$$"
+        exit "${code-0}"
+        """
+
+    // MARK: Choosing
+
+    private func resolve() throws(Complaint) -> DebianLock {
+        let hint = "Check the names: apt-cache search NAME. Debian's sources are this machine's."
+        let patterns = essential ? ["?essential"] : []
+        let plan = try apt(
+            ["-s", "-y", "install", "--"] + names + patterns, doing: "resolving packages",
+            hint: hint)
+        // "Inst name (version origin [architecture])"
+        let chosen = String(decoding: plan, as: UTF8.self).split(separator: "\n").compactMap {
+            line -> String? in
+            let words = line.split(separator: " ")
+            guard words.count >= 3, words[0] == "Inst", words[2].hasPrefix("(") else { return nil }
+            return "\(words[1].prefix { $0 != ":" })=\(words[2].dropFirst())"
+        }
+        let records = try apt(
+            ["--no-all-versions", "show", "--"] + chosen, program: "apt-cache",
+            doing: "resolving packages")
+        let packages = DebianPackage.read(String(decoding: records, as: UTF8.self))
+        let asked = names.map { String($0.prefix { $0 != "=" }) }
+        let needed = DebianPackage.needed(
+            by: asked, among: packages, withEssential: essential)
+        guard asked.allSatisfy({ name in needed.contains { $0.name == name } }) else {
+            throw Complaint(
+                "apt did not choose all of \(names.joined(separator: ", ")).", hint: hint,
+                code: .invalidInput)
+        }
+        return DebianLock(
+            asked: names, essential: essential, architecture: debian,
+            packages: needed.map {
+                .init(
+                    name: $0.name, version: $0.version, architecture: $0.architecture,
+                    sha256: $0.sha256, bytes: $0.bytes)
+            })
+    }
+
+    // MARK: Fetching
+
+    private func file(_ entry: DebianLock.Entry) -> String { "\(cache)/\(entry.sha256).deb" }
+
+    private func fetch(_ lock: DebianLock) throws(Complaint) {
+        let missing = lock.packages.filter { (try? digest(file($0))) != $0.sha256 }
+        guard !missing.isEmpty else { return }
+        if !File.exists("\(cache)/apt-\(debian)/lists/lock") {
+            try apt(["update"], doing: "reading Debian's index")
+        }
+        let folder = try tool.scratch.folder("packages")
+        let bytes = missing.reduce(0) { $0 + $1.bytes }
+        let names = missing.map { "\($0.name):\($0.architecture)=\($0.version)" }
+        let doing = "downloading \(missing.count) packages, \(Words.bytes(bytes))"
+        do throws(Complaint) {
+            try apt(["download", "--"] + names, doing: doing, directory: folder)
+        } catch {
+            // The index may be older than the lock.
+            try apt(["update"], doing: "reading Debian's index")
+            try apt(
+                ["download", "--"] + names, doing: doing,
+                hint: "Debian may have newer versions only: choose again with --update.",
+                directory: folder)
+        }
+        try keep(missing, from: folder)
+    }
+
+    /// Moves what was downloaded to its place by digest.
+    private func keep(
+        _ entries: [DebianLock.Entry], from folder: String
+    ) throws(Complaint) {
+        do throws(Errno) {
+            for found in try Directory.list(try Directory.open(folder)) {
+                let path = "\(folder)/\(found.name)"
+                let digest = try digest(path)
+                guard entries.contains(where: { $0.sha256 == digest }) else { continue }
+                let place = "\(cache)/\(digest).deb"
+                let source = try File.open(path)
+                let target = try File.open(place + ".new", .writeOnly, [.create, .truncate])
+                _ = try File.copy(
+                    from: source, to: target, bytes: try File.status(source).sizeBytes)
+                try File.rename(place + ".new", to: place)
+            }
+        } catch {
+            throw Complaint("\(cache) cannot be written: \(error).", code: .cannotMake)
+        }
+        if let entry = entries.first(where: { !File.exists(file($0)) }) {
+            throw Complaint(
+                "\(entry.name) \(entry.version) does not have the digest of the lock.",
+                hint: "Choose again with --update, and look at what changed.",
+                code: .invalidInput)
+        }
+    }
+
+    private func digest(_ path: String) throws(Errno) -> String {
+        let file = try File.open(path)
+        var hash = SHA256()
+        var buffer = [UInt8](repeating: 0, count: 262_144)
+        while true {
+            let count = try File.read(file, into: &buffer)
+            if count == 0 { break }
+            hash.update(data: buffer[..<count])
+        }
+        return Words.hex(hash.finalize())
+    }
+
+    // MARK: The frame
+
+    /// What every Debian system has before its first package: the links of a merged /usr, and the
+    /// directories that a system mounts on.
+    private static let merged = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"]
+
+    private func makeFrame(_ tree: String) throws(Complaint) {
+        do throws(Errno) {
+            let root = try Directory.open(tree)
+            for name in Self.merged {
+                try File.makeDirectories("\(tree)/usr/\(name)", mode: 0o755)
+                try File.symlink("usr/\(name)", at: root, name)
+            }
+            for name in ["dev", "proc", "run", "sys", "tmp"] {
+                try File.makeDirectories("\(tree)/\(name)", mode: 0o755)
+            }
+            try File.setMode("\(tree)/tmp", 0o1777)
+        } catch {
+            throw Complaint("\(tree) cannot be made: \(error).", code: .cannotMake)
+        }
+    }
+
+    /// Links that lead to nothing go again.
+    private func closeFrame(_ tree: String) throws(Complaint) {
+        for name in Self.merged where (try? File.removeDirectory("\(tree)/usr/\(name)")) != nil {
+            try? File.remove("\(tree)/\(name)")
+        }
+    }
+
+    // MARK: apt
+
+    /// Runs apt on a state of its own, in which nothing is installed.
+    @discardableResult
+    private func apt(
+        _ words: [String], program: String = "apt-get", doing: String, hint: String = "",
+        directory: String? = nil
+    ) throws(Complaint) -> [UInt8] {
+        let state = "\(cache)/apt-\(debian)"
+        do throws(Errno) {
+            try File.makeDirectories("\(state)/lists/partial", mode: 0o755)
+            try File.makeDirectories("\(state)/archives/partial", mode: 0o755)
+            _ = try File.open("\(state)/status", .writeOnly, [.create, .truncate])
+        } catch {
+            throw Complaint(
+                "\(state) cannot be made: \(error).",
+                hint: "Name a folder with room in XDG_CACHE_HOME.", code: .cannotMake)
+        }
+        let options = [
+            "Dir::State=\(state)", "Dir::State::Lists=\(state)/lists",
+            "Dir::State::status=\(state)/status",
+            "Dir::State::extended_states=\(state)/extended_states", "Dir::Cache=\(state)",
+            "Dir::Cache::archives=\(state)/archives", "APT::Architecture=\(debian)",
+            "APT::Architectures::=\(debian)", "APT::Install-Recommends=false",
+            "APT::Sandbox::User=\(Process.effectiveUID == 0 ? "root" : "")",
+            "Acquire::Languages=none", "Debug::NoLocking=true", "Dpkg::Use-Pty=false",
+        ].flatMap { ["-o", $0] }
+        return try tool.run(
+            ["/usr/bin/\(program)", "-q"] + options + words, doing: doing, directory: directory,
+            hint: hint)
+    }
+}

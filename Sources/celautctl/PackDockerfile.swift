@@ -1,0 +1,129 @@
+import Syscalls
+
+/// Builds a project's Dockerfile with buildah, as the archive of an image. Only its files count: what
+/// it says of commands, users, ports and variables is not part of a box.
+///
+/// Keeps true: the machine's own images and containers are not touched; what is built goes with the
+/// scratch folder.
+struct PackDockerfile {
+    let files: ProjectFiles
+    let dockerfile: String
+    /// "linux/amd64".
+    let architecture: String
+    let tool: PackTool
+
+    // LIMIT: bytes of a Dockerfile.
+    private static let bytesMax = 1 << 20
+
+    /// - Parameter dependencies: the ids to be written, as the file's content; nil for none.
+    /// - Returns: the path of the archive.
+    func build(dependencies: String?, bases: [String]) throws(Complaint) -> String {
+        let buildah = try PackTool.need("buildah", package: "buildah", for: "A Dockerfile")
+        let context = try tool.scratch.folder("context")
+        let text = try script(dependencies != nil)
+        let place = usesServiceFolder(text) ? try tool.scratch.folder("context/service") : context
+        var chosen = PackFiles(include: files.config.include, ignore: files.config.ignore)
+        chosen.keepsAttributes = true
+        try chosen.copy(files.folder, to: place, tool, doing: "gathering the project's files")
+        for folder in Set([context, place]) {
+            if let dependencies {
+                try write(dependencies, to: "\(folder)/.dependencies")
+            }
+        }
+        try write(text, to: "\(tool.scratch.path)/Dockerfile")
+        for base in bases { try load(base, buildah) }
+        for (name, layout) in files.config.baseImages {
+            let path = ProjectFiles.path(layout, in: files.folder)
+            try load("\(name)=\(path)", buildah)
+        }
+        try tool.run(
+            storage(buildah) + [
+                "bud", "--isolation", "chroot", "--pull=false", "--layers=false", "--squash",
+                "--timestamp", "0", "--platform", architecture, "--tag", "celaut-pack", "--file",
+                "\(tool.scratch.path)/Dockerfile",
+            ] + ignoreWords + [context], doing: "building the Dockerfile",
+            hint: "Base images are taken from --base NAME=LAYOUT, \"FROM oci:…\" or a registry.")
+        let archive = "\(tool.scratch.path)/image.tar"
+        try tool.run(
+            storage(buildah) + ["push", "--disable-compression", "celaut-pack"]
+                + ["oci-archive:\(archive)"], doing: "taking the built image")
+        return archive
+    }
+
+    /// Everything of buildah's is in the scratch folder.
+    private func storage(_ buildah: String) -> [String] {
+        [
+            buildah, "--root", "\(tool.scratch.path)/storage", "--runroot",
+            "\(tool.scratch.path)/run", "--storage-driver", "vfs",
+        ]
+    }
+
+    /// The Dockerfile; with a line for the ids where there are some.
+    private func script(_ hasDependencies: Bool) throws(Complaint) -> String {
+        do throws(Errno) {
+            let bytes = try File.readAll(dockerfile, limit: Self.bytesMax)
+            let text = String(decoding: bytes, as: UTF8.self)
+            return hasDependencies ? text + "\nCOPY .dependencies /.dependencies\n" : text
+        } catch {
+            throw Complaint("\(dockerfile) cannot be read: \(error).", code: .invalidInput)
+        }
+    }
+
+    /// Other nodes give a Dockerfile the project's files in a folder `service`. Where it copies from
+    /// there and the project has none, it is given them so here too.
+    private func usesServiceFolder(_ text: String) -> Bool {
+        guard !File.exists("\(files.folder)/service") else { return false }
+        return text.split(separator: "\n").contains { line in
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard let first = words.first, ["COPY", "ADD"].contains(first.uppercased()) else {
+                return false
+            }
+            return words.dropFirst().dropLast().contains {
+                $0 == "service" || $0.hasPrefix("service/") || $0 == "./service"
+                    || $0.hasPrefix("./service/")
+            }
+        }
+    }
+
+    private var ignoreWords: [String] {
+        let beside = dockerfile.lastIndex(of: "/").map { String(dockerfile[..<$0]) } ?? "."
+        let places = ["\(beside)/.dockerignore", "\(files.folder)/.dockerignore"]
+        guard let file = places.first(where: File.exists) else { return [] }
+        return ["--ignorefile", file]
+    }
+
+    /// Makes a local image known under the name a FROM has.
+    ///
+    /// - Parameter base: "NAME=LAYOUT".
+    private func load(_ base: String, _ buildah: String) throws(Complaint) {
+        guard let equals = base.firstIndex(of: "="), equals != base.startIndex else {
+            throw Complaint(
+                "\"\(base)\" names no base image.",
+                hint: "Write it as NAME=LAYOUT: --base debian:12=./debian-layout", code: .usage)
+        }
+        let name = String(base[..<equals])
+        let layout = String(base[base.index(after: equals)...])
+        let path = layout.prefix { $0 != ":" }
+        guard File.exists(String(path)) else {
+            throw Complaint("There is no \(path).", code: .notFound)
+        }
+        let transport = ProjectFiles.isFolder(String(path)) ? "oci" : "oci-archive"
+        let doing = "loading the base image \(name)"
+        let id = try tool.run(
+            storage(buildah) + ["pull", "--quiet", "\(transport):\(layout)"], doing: doing)
+        let words = String(decoding: id, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard let image = words.last else {
+            throw Complaint("\(layout) has no image.", code: .invalidInput)
+        }
+        try tool.run(storage(buildah) + ["tag", String(image), name], doing: doing)
+    }
+
+    private func write(_ text: String, to path: String) throws(Complaint) {
+        do throws(Errno) {
+            let file = try File.open(path, .writeOnly, [.create, .truncate], mode: 0o644)
+            try File.writeAll(file, Array(text.utf8))
+        } catch {
+            throw Complaint("\(path) cannot be written: \(error).", code: .cannotMake)
+        }
+    }
+}
