@@ -20,6 +20,7 @@ extension DescriptorKind {
         case .writable:
             guard access == .writeOnly || access == .readWrite else { return false }
             return status.kind == .fifo || status.kind == .regular || status.kind == .socket
+                || status.kind == .characterDevice
         case .directory: return status.kind == .directory
         case .socket: return status.kind == .socket
         case .file: return status.kind == .regular

@@ -25,7 +25,7 @@ package enum DescriptorKind: UInt8, Sendable {
     case socket = 4
     /// A regular file.
     case file = 5
-    /// Anything bytes can be written to: pipe, regular file, socket.
+    /// Anything bytes can be written to: pipe, regular file, socket, character device.
     case writable = 6
 }
 

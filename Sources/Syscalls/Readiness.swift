@@ -10,7 +10,22 @@ extension File {
     package static func waitReadable(
         _ descriptor: borrowing Descriptor, milliseconds: Int32
     ) throws(Errno) -> Bool {
-        var entry = pollfd(fd: descriptor.raw, events: Int16(POLLIN), revents: 0)
+        try wait(descriptor, Int16(POLLIN), milliseconds)
+    }
+
+    /// Waits until a write would not block for want of any room, or fails.
+    ///
+    /// - Returns: false when the time passed first.
+    package static func waitWritable(
+        _ descriptor: borrowing Descriptor, milliseconds: Int32
+    ) throws(Errno) -> Bool {
+        try wait(descriptor, Int16(POLLOUT), milliseconds)
+    }
+
+    private static func wait(
+        _ descriptor: borrowing Descriptor, _ events: Int16, _ milliseconds: Int32
+    ) throws(Errno) -> Bool {
+        var entry = pollfd(fd: descriptor.raw, events: events, revents: 0)
         // SAFETY: one entry, ours alone during the call.
         return try Call.check { unsafe poll(&entry, 1, milliseconds) } > 0
     }

@@ -519,7 +519,7 @@ package nonisolated enum WireDescriptorKind: SwiftProtobuf.Enum, Swift.CaseItera
   /// A regular file.
   case file // = 5
 
-  /// Anything bytes can be written to: pipe, regular file, socket.
+  /// Anything bytes can be written to: pipe, regular file, socket, character device.
   case writable // = 6
   case UNRECOGNIZED(Int)
 
