@@ -17,12 +17,29 @@ package final class ImportedContents: ContentSink {
     private var hash = SHA256()
     private var held: [UInt8] = []
     private var file: StagedFile?
+    /// Bytes of `file` so far, and how many zeros of them at its end were not written.
+    private var length: UInt64 = 0
+    private var hole: UInt64 = 0
+    private let flush: StoreFlush
+    private var unflushed = 0
     private(set) package var pinned: Set<ContentDigest> = []
     /// Of those, the ones that were not there before.
     private(set) package var made: Set<ContentDigest> = []
 
     package init(_ store: ObjectStore) {
         self.store = store
+        flush = StoreFlush(store)
+    }
+
+    /// All that was imported is on the disk when this returns. Nothing more is imported.
+    func settle() throws(Errno) {
+        try flush.finish()
+    }
+
+    /// What is still being brought to the disk is left to the kernel. Nothing more is imported.
+    func end() {
+        discard()
+        flush.end()
     }
 
     package func begin() throws(Fault) {
@@ -53,8 +70,11 @@ package final class ImportedContents: ContentSink {
         if pinned.insert(digest).inserted { store.pin(digest) }
         do throws(Errno) {
             if try store.hasObject(digest) { return digest }
-            if file == nil { try spill() }
-            if let file = file.take(), try store.publish(file, as: digest) { made.insert(digest) }
+            if file == nil { try spill(digest) }
+            if let file = file.take() {
+                if hole > 0 { try File.setSize(file.descriptor, bytes: length) }
+                if try store.publish(file, as: digest) { made.insert(digest) }
+            }
         } catch {
             throw StoreFault.storing(error, "objects")
         }
@@ -77,26 +97,72 @@ package final class ImportedContents: ContentSink {
         hash = SHA256()
         held.removeAll(keepingCapacity: true)
         file = nil
+        length = 0
+        hole = 0
     }
 
     /// Moves what is held to a file.
-    private func spill() throws(Errno) {
-        let fresh = try StagedFile(in: store.staging)
+    ///
+    /// - Parameter digest: nil where it is not known yet.
+    private func spill(_ digest: ContentDigest? = nil) throws(Errno) {
+        let fresh = try store.stage(digest)
         try File.writeAll(fresh.descriptor, held)
+        length = UInt64(held.count)
+        wrote(held.count)
         held.removeAll(keepingCapacity: true)
         file = consume fresh
     }
 
+    private func wrote(_ bytes: Int) {
+        unflushed += bytes
+        guard unflushed >= StoreFlush.stepBytes else { return }
+        unflushed = 0
+        flush.begin()
+    }
+
+    /// Zeros are not written: the disk of a sparse file stays as small as it was.
     private func write(_ bytes: RawSpan) throws(Errno) {
+        length += UInt64(bytes.byteCount)
+        if bytes.isZero {
+            hole += UInt64(bytes.byteCount)
+            return
+        }
+        wrote(bytes.byteCount)
         // Taken out for the call: a class's field cannot be borrowed across it.
         guard let open = file.take() else { return }
         let result: Result<Void, Errno>
         do throws(Errno) {
+            if hole > 0 {
+                try File.seek(open.descriptor, to: length - UInt64(bytes.byteCount))
+                hole = 0
+            }
             result = .success(try File.writeAll(open.descriptor, bytes))
         } catch {
             result = .failure(error)
         }
         file = consume open
         try result.get()
+    }
+}
+
+extension RawSpan {
+    /// Whether all bytes are zero.
+    fileprivate var isZero: Bool {
+        var offset = 0
+        while offset + 8 <= byteCount {
+            // SAFETY: eight bytes that are inside, of which any make a number.
+            guard unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self) == 0 else {
+                return false
+            }
+            offset += 8
+        }
+        while offset < byteCount {
+            // SAFETY: as above.
+            guard unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) == 0 else {
+                return false
+            }
+            offset += 1
+        }
+        return true
     }
 }

@@ -69,7 +69,7 @@ package struct Importer: Sendable {
 
     /// Ends the reliance on the contents of an import.
     func release(_ contents: ImportedContents, keeping kept: Set<ContentDigest>) {
-        contents.discard()
+        contents.end()
         store.release(
             contents.pinned, doubtful: contents.made.subtracting(kept),
             needed: index.needed(among:))
@@ -104,19 +104,20 @@ package struct Importer: Sendable {
             canonicalBytes: identity.bytes, importedAt: now)
         record.form = form
         record.fingerprint = fingerprint
-        return try keep(record, tree, isStored: isStored, isCancelled)
+        return try keep(record, tree, contents, isStored: isStored, isCancelled)
     }
 
     /// Writes the image of a box whose contents and form are stored, and puts it into the index.
     ///
     /// - Parameter isStored: the store had every content before.
     func keep(
-        _ record: BoxRecord, _ tree: FileTree, isStored: Bool, _ isCancelled: () -> Bool
+        _ record: BoxRecord, _ tree: FileTree, _ contents: ImportedContents, isStored: Bool,
+        _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         // From here on a removal of an equal box leaves the image.
         store.pin(record.id)
         do throws(Fault) {
-            let summary = try add(record, tree, isStored: isStored, isCancelled)
+            let summary = try add(record, tree, contents, isStored: isStored, isCancelled)
             store.release(record.id, failed: false, needed: index.has)
             return summary
         } catch {
@@ -126,18 +127,19 @@ package struct Importer: Sendable {
     }
 
     private func add(
-        _ record: BoxRecord, _ tree: FileTree, isStored: Bool, _ isCancelled: () -> Bool
+        _ record: BoxRecord, _ tree: FileTree, _ contents: ImportedContents, isStored: Bool,
+        _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         var record = record
         let isKnown = try index.has(record.id) && store.hasImage(record.id)
         do throws(Errno) {
             if !isKnown {
-                let file = try StagedFile(in: store.staging)
+                let file = try store.stageImage()
                 record.image = try ErofsImage.write(tree, to: file.descriptor)
                 try store.publish(file, imageOf: record.id)
             }
             // Others may have stored the contents a moment ago, and not synced yet.
-            if !isKnown || !isStored { try store.sync() }
+            if !isKnown || !isStored { try contents.settle() }
         } catch {
             throw StoreFault.storing(error, "images")
         }

@@ -23,6 +23,10 @@ package final class ObjectStore: Sendable {
     private struct Pins {
         var objects = PinMachine<ContentDigest>()
         var images = PinMachine<ServiceID>()
+        /// The folders of objects that are there.
+        var folders: Set<UInt8> = []
+        /// Which folder gets the next content whose digest is not known yet.
+        var turn: UInt8 = 0
         /// Removals that have not deleted all they will.
         var removals = 0
         /// Contents that were seen to be altered: as if they were not there.
@@ -72,17 +76,43 @@ package final class ObjectStore: Sendable {
         try File.open(at: objects.descriptor, digest.objectPath, .readOnly, .noFollow)
     }
 
+    /// A file for a content. ext4 looks for a free inode from those of the directory on: in one
+    /// directory for all that search took a millisecond a file once its group was full (measured).
+    /// The folders of the objects are spread over the disk.
+    ///
+    /// - Parameter digest: of the content, where it is known.
+    func stage(_ digest: ContentDigest?) throws(Errno) -> StagedFile {
+        let byte =
+            digest?.firstByte
+            ?? pins.withLock { pins in
+                pins.turn &+= 1
+                return pins.turn
+            }
+        let folder = Hexadecimal.text([byte])
+        try makeFolder(folder, byte)
+        return try StagedFile(in: staging, near: objects.descriptor, folder)
+    }
+
+    func stageImage() throws(Errno) -> StagedFile {
+        try StagedFile(in: staging, near: images.descriptor)
+    }
+
+    private func makeFolder(_ name: String, _ byte: UInt8) throws(Errno) {
+        if pins.withLock({ $0.folders.contains(byte) }) { return }
+        do throws(Errno) {
+            try File.makeDirectory(at: objects.descriptor, name, mode: 0o755)
+            // The umask must not close it.
+            try File.setMode(try Directory.open(at: objects.descriptor, name), 0o755)
+        } catch .exists {
+            // Made in an earlier life.
+        }
+        pins.withLock { _ = $0.folders.insert(byte) }
+    }
+
     /// - Returns: false where the content was there already.
     func publish(_ file: consuming StagedFile, as digest: ContentDigest) throws(Errno) -> Bool {
-        let hex = digest.hex
-        let folder = String(hex.prefix(2))
-        do throws(Errno) {
-            try File.makeDirectory(at: objects.descriptor, folder, mode: 0o755)
-            // The umask must not close it.
-            try File.setMode(try Directory.open(at: objects.descriptor, folder), 0o755)
-        } catch .exists {
-            // As for all but 256 objects.
-        }
+        let byte = digest.firstByte
+        try makeFolder(Hexadecimal.text([byte]), byte)
         guard pins.withLock({ $0.altered.contains(digest) }) else {
             return try file.publish(at: objects.descriptor, digest.objectPath)
         }
@@ -131,11 +161,6 @@ package final class ObjectStore: Sendable {
         case "checkouts": checkouts
         default: staging
         }
-    }
-
-    /// All that was published is on the disk when this returns.
-    func sync() throws(Errno) {
-        try File.syncFileSystem(objects.descriptor)
     }
 
     // MARK: Pins
@@ -273,6 +298,11 @@ package final class ObjectStore: Sendable {
         // What stays is swept at the next start.
         try? Checkout.remove(at: staging.descriptor, doomed)
     }
+}
+
+extension ContentDigest {
+    /// What its folder is named by.
+    var firstByte: UInt8 { bytes[0] }
 }
 
 /// The id of a service: 32 bytes.

@@ -8,10 +8,15 @@ struct StagedFile: ~Copyable {
     /// nil for a file without a name.
     private let name: String?
 
-    init(in staging: SharedDescriptor) throws(Errno) {
+    /// - Parameters:
+    ///   - directory: of the same file system, where a file without a name is made.
+    ///   - folder: in it, for the same.
+    init(
+        in staging: SharedDescriptor, near directory: borrowing Descriptor, _ folder: String = "."
+    ) throws(Errno) {
         self.staging = staging
         do throws(Errno) {
-            descriptor = try File.open(at: staging.descriptor, ".", .readWrite, .unnamed)
+            descriptor = try File.open(at: directory, folder, .readWrite, .unnamed)
             name = nil
             return
         } catch {
