@@ -6,9 +6,12 @@ import SwiftProtobuf
 /// `celautctl boxes`: what the node holds, and letting go of it.
 struct Boxes: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lists, inspects and removes boxes.",
+        abstract: "Lists, inspects, exchanges, compares and removes boxes.",
         discussion: "Example:\n  celautctl boxes list",
-        subcommands: [List.self, Inspect.self, Remove.self, Verify.self])
+        subcommands: [
+            List.self, Inspect.self, Remove.self, Verify.self, Export.self, Import.self, Send.self,
+            Diff.self,
+        ])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -1,0 +1,170 @@
+import ArgumentParser
+import Channel
+import Interfaces
+import SwiftProtobuf
+import Syscalls
+
+extension Boxes {
+    /// `celautctl boxes send`: from one node to another, without what that one has.
+    struct Send: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Sends a box to another node of this machine.",
+            discussion: """
+                The other node is asked which contents it has; those are not sent. It computes the id over \
+                the whole.
+
+                Example:
+                  celautctl boxes send redis --to /var/tmp/other/run --tag redis
+                """)
+
+        @Argument(help: "The box: its id, a prefix of 8 digits or more, or a tag.")
+        var box: String
+        @Option(help: ArgumentHelp("The other node's directory of sockets.", valueName: "dir"))
+        var to: String
+        @Option(name: .shortAndLong, help: "A tag to list the box under there.")
+        var tag = ""
+        @OptionGroup var options: NodeOptions
+
+        // LIMIT: contents smaller than this are sent without asking: their names would be a large
+        // part of them.
+        static let askedBytesMin: UInt64 = 16_384
+
+        struct Report: Encodable {
+            let id: String
+            let bytesSent: UInt64
+            let bytesSaved: UInt64
+            let contentsAsked: UInt64
+            let contentsKnown: UInt64
+            let alreadyPresent: Bool
+        }
+
+        func run() {
+            let format = options.format
+            Session.run(options) { session, _ async throws(Complaint) in
+                let other = Session(loop: session.loop, runtime: to)
+                let report = try await send(from: session, to: other)
+                switch format {
+                case .json: Printer.json(report)
+                case .table:
+                    Printer.line(
+                        """
+                        Sent \(report.id.prefix(16)): \(Words.bytes(report.bytesSent)); \
+                        \(Words.bytes(report.bytesSaved)) were there already.
+                        """)
+                }
+                return .success
+            }
+        }
+
+        private func send(
+            from session: Session, to other: Session
+        ) async throws(Complaint) -> Report {
+            let (id, contents) = try await session.contents(of: box, bytesMin: Self.askedBytesMin)
+            let missing = try await other.missing(among: contents)
+            let known = Self.known(contents, without: missing)
+            var request = ExportBoxRequest()
+            request.box = Words.hex(id)
+            request.codec = .bee
+            request.blockBytesMin = Self.askedBytesMin
+            var taking = ImportPackageRequest()
+            taking.codec = .bee
+            taking.expectedIDBytes = id
+            taking.tag = tag
+            let (source, target) = try Self.pipe(known)
+            let (asked, wanted) = (request, taking)
+            async let sending = Self.outcome { () async throws(Complaint) in
+                try await session.export(asked, target) { _ in }
+            }
+            async let receiving = Self.outcome { () async throws(Complaint) in
+                try await other.importPackage(wanted, source) { _ in }
+            }
+            let (sent, received) = await (sending, receiving)
+            // Whoever failed first explains more than the one whose pipe broke.
+            if case .failure(let complaint) = sent, complaint.fault?.reason != .badDescriptor {
+                throw complaint
+            }
+            let box = try received.get()
+            let summary = try sent.get()
+            return Report(
+                id: box.id, bytesSent: summary.bytes, bytesSaved: summary.bytesSkipped,
+                contentsAsked: UInt64(contents.count / 32), contentsKnown: UInt64(known.count / 32),
+                alreadyPresent: box.alreadyPresent)
+        }
+
+        private static func outcome<Value>(
+            _ work: () async throws(Complaint) -> Value
+        ) async -> Result<Value, Complaint> {
+            do throws(Complaint) {
+                return .success(try await work())
+            } catch {
+                return .failure(error)
+            }
+        }
+
+        private static func pipe(_ known: [UInt8]) throws(Complaint) -> (Parcel, Parcel) {
+            do throws(Errno) {
+                let ends = try Pipe()
+                let target = Parcel(try ends.writing.duplicate())
+                target.append(try Memfd.sealed(known))
+                return (Parcel(ends.keepReading()), target)
+            } catch {
+                throw Complaint("A pipe cannot be made: \(error).", code: .software)
+            }
+        }
+
+        /// Digests of one list that are not in another.
+        static func known(_ all: [UInt8], without missing: [UInt8]) -> [UInt8] {
+            func digests(_ list: [UInt8]) -> [ArraySlice<UInt8>] {
+                stride(from: 0, to: list.count - list.count % 32, by: 32).map { list[$0..<($0 + 32)] }
+            }
+            let missing = Set(digests(missing).map(Array.init))
+            return Array(digests(all).filter { !missing.contains(Array($0)) }.joined())
+        }
+    }
+}
+
+extension Session {
+    // LIMIT: bytes of a list of digests: what a node answers with at most.
+    private static let listBytesMax = 400_000 * 32
+
+    /// The id of a box, and the SHA-256 of its contents, one behind the other.
+    fileprivate func contents(
+        of box: String, bytesMin: UInt64
+    ) async throws(Complaint) -> ([UInt8], [UInt8]) {
+        var request = ListContentsRequest()
+        request.box = box
+        request.bytesMin = bytesMin
+        let asked = request
+        let (reply, parcel) = try await self.asked { () async throws(Fault) in
+            try await boxBuilder.listContents(asked)
+        }
+        return (reply.serviceIDBytes, try Self.list(parcel))
+    }
+
+    /// Those of some digests that this node does not have.
+    fileprivate func missing(among digests: [UInt8]) async throws(Complaint) -> [UInt8] {
+        var request = MissingContentsRequest()
+        request.kind = .sha2256
+        let asked = request
+        let list: Parcel
+        do throws(Errno) {
+            list = Parcel(try Memfd.sealed(digests))
+        } catch {
+            throw Complaint("A list cannot be handed over: \(error).", code: .software)
+        }
+        let (_, parcel) = try await self.asked { () async throws(Fault) in
+            try await boxBuilder.missingContents(asked, descriptors: list)
+        }
+        return try Self.list(parcel)
+    }
+
+    private static func list(_ parcel: Parcel) throws(Complaint) -> [UInt8] {
+        do throws(Errno) {
+            guard let file = parcel.take(0) else { throw Errno.noEntry }
+            try File.seek(file, to: 0)
+            return try File.readAll(file, limit: listBytesMax)
+        } catch {
+            throw Complaint("The node's list cannot be read: \(error).", code: .software)
+        }
+    }
+}
