@@ -73,7 +73,8 @@ extension Boxes {
                 var progress = ProgressLine()
                 defer { progress.clear() }
                 let summary = try await session.export(request, try target.parcel(known: [])) {
-                    progress.show("exporting: \(Words.bytes($0.bytes)) of \(Words.bytes($0.bytesTotal))")
+                    progress.show(
+                        "exporting: \(Words.bytes($0.bytes)) of \(Words.bytes($0.bytesTotal))")
                 }
                 try target.publish()
                 progress.clear()
@@ -107,7 +108,8 @@ struct ExportTarget: ~Copyable {
         if path == "-", Terminal.isTerminal(.output) {
             throw Complaint(
                 "A box is not for a terminal.",
-                hint: "Name a file with --output, or pass the output on to a program.", code: .usage)
+                hint: "Name a file with --output, or pass the output on to a program.", code: .usage
+            )
         }
         do throws(Errno) {
             if path == "-" {
@@ -152,16 +154,17 @@ struct ExportTarget: ~Copyable {
 }
 
 extension Session {
-    /// Has a box written; nil parcels are not possible.
+    /// Has a box written.
     func export(
         _ request: ExportBoxRequest, _ parcel: Parcel,
         _ progress: (ExportProgress) -> Void
     ) async throws(Complaint) -> ExportSummary {
+        defer { parcel.close() }
         do throws(Fault) {
             let stream = try await boxBuilder.exportBox(request, descriptors: parcel)
-            // A pipe ends when nobody has its end: not this process any more.
-            parcel.close()
             while let item = try await stream.next() {
+                // The request was sent; a pipe ends only when this process has let go of it too.
+                parcel.close()
                 switch item.event {
                 case .progress(let now): progress(now)
                 case .summary(let summary): return summary
@@ -179,10 +182,11 @@ extension Session {
         _ request: ImportPackageRequest, _ parcel: Parcel,
         _ progress: (ImportProgress) -> Void
     ) async throws(Complaint) -> BoxReport {
+        defer { parcel.close() }
         do throws(Fault) {
             let stream = try await boxBuilder.importPackage(request, descriptors: parcel)
-            parcel.close()
             while let item = try await stream.next() {
+                parcel.close()
                 switch item.event {
                 case .progress(let now): progress(now)
                 case .box(let box): return BoxReport(box)

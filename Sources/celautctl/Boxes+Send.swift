@@ -114,11 +114,14 @@ extension Boxes {
 
         /// Digests of one list that are not in another.
         static func known(_ all: [UInt8], without missing: [UInt8]) -> [UInt8] {
-            func digests(_ list: [UInt8]) -> [ArraySlice<UInt8>] {
-                stride(from: 0, to: list.count - list.count % 32, by: 32).map { list[$0..<($0 + 32)] }
+            let missing = Set(digests(missing))
+            return Array(digests(all).filter { !missing.contains($0) }.joined())
+        }
+
+        private static func digests(_ list: [UInt8]) -> [ArraySlice<UInt8>] {
+            stride(from: 0, to: list.count - list.count % 32, by: 32).map {
+                list[$0..<($0 + 32)]
             }
-            let missing = Set(digests(missing).map(Array.init))
-            return Array(digests(all).filter { !missing.contains(Array($0)) }.joined())
         }
     }
 }
