@@ -59,13 +59,13 @@ struct Pack: ParsableCommand {
     func run() {
         let format = options.format
         Session.run(options) { session, _ async throws(Complaint) in
-            let tool = PackTool(scratch: try PackScratch(), progress: PackProgress())
+            let progress = PackProgress()
             let packing = Packing(
-                session: session, tool: tool,
+                session: session, progress: progress,
                 choice: .init(rootfs: rootfs, image: image, imageName: imageName), bases: base,
                 tag: tag, keepsOwners: keepOwners, explains: explain, update: update)
             let result = try await packing.pack(project)
-            tool.progress.clear()
+            progress.clear()
             var report = result.box
             if explain { report.normalised = NormalisedReport.gathered(result.normalised) }
             switch format {

@@ -91,6 +91,17 @@ package struct PackConfig {
     }
 }
 
+extension PackConfig {
+    /// Patterns of a file that has one a line, as `ignore` takes them.
+    static func patterns(_ lines: [String], in path: String) throws(Complaint) -> [String] {
+        let trimmed = lines.map { line in
+            String(
+                line.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+        }
+        return try PackKeys(path: path).patterns("ignore", trimmed)
+    }
+}
+
 /// Reads the values of the file, and complains of them by key.
 private struct PackKeys {
     let path: String
@@ -145,8 +156,12 @@ private struct PackKeys {
 
     /// Paths or patterns inside the project.
     func patterns(_ key: String, _ value: JSONValue) throws(Complaint) -> [String] {
+        try patterns(key, try texts(key, value))
+    }
+
+    func patterns(_ key: String, _ texts: [String]) throws(Complaint) -> [String] {
         var patterns: [String] = []
-        for text in try texts(key, value) where !text.isEmpty && !text.hasPrefix("#") {
+        for text in texts where !text.isEmpty && !text.hasPrefix("#") {
             guard !text.hasPrefix("!") else {
                 throw complaint(key, "has \"\(text)\": exceptions are not offered")
             }

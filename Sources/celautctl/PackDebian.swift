@@ -41,9 +41,39 @@ struct PackDebian {
         cache = "\(base)/celaut/debian"
     }
 
+    /// Makes the tree in a folder.
+    ///
+    /// - Parameter lockPath: of the project's lock file.
+    func make(_ tree: String, lockPath: String, update: Bool) throws(Complaint) {
+        let turn = try takeTurn()
+        try unpack(try lock(lockPath, update: update), to: tree)
+        _ = consume turn
+    }
+
+    /// apt's state and the downloads are for one pack at a time.
+    private func takeTurn() throws(Complaint) -> Descriptor {
+        do throws(Errno) {
+            try File.makeDirectories(cache, mode: 0o755)
+            let file = try File.open("\(cache)/turn", .writeOnly, .create)
+            let never = try Pipe()
+            while try !File.lock(file) {
+                tool.progress.show("waiting for another pack's Debian packages")
+                _ = try File.waitReadable(never.reading, milliseconds: Self.patience)
+            }
+            return file
+        } catch {
+            throw Complaint(
+                "\(cache) cannot be used: \(error).",
+                hint: "Name a folder with room in XDG_CACHE_HOME.", code: .cannotMake)
+        }
+    }
+
+    // LIMIT: how often somebody else's turn is asked for, in milliseconds.
+    private static let patience: Int32 = 200
+
     /// The packages' files: those of the lock where it is for this list, those that apt chooses
     /// otherwise.
-    func lock(_ path: String, update: Bool) throws(Complaint) -> DebianLock {
+    private func lock(_ path: String, update: Bool) throws(Complaint) -> DebianLock {
         if !update, let lock = try DebianLock.read(path), lock.asked == names,
             lock.essential == essential, lock.architecture == debian
         {
@@ -59,7 +89,7 @@ struct PackDebian {
     }
 
     /// Unpacks the packages of a lock into a folder.
-    func unpack(_ lock: DebianLock, to tree: String) throws(Complaint) {
+    private func unpack(_ lock: DebianLock, to tree: String) throws(Complaint) {
         try fetch(lock)
         try makeFrame(tree)
         for entry in lock.packages {

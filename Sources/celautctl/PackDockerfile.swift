@@ -15,22 +15,27 @@ struct PackDockerfile {
     // LIMIT: bytes of a Dockerfile.
     private static let bytesMax = 1 << 20
 
-    /// - Parameter dependencies: the ids to be written, as the file's content; nil for none.
+    /// - Parameters:
+    ///   - extra: what goes over the files of the image.
+    ///   - bases: "NAME=LAYOUT" each.
     /// - Returns: the path of the archive.
-    func build(dependencies: String?, bases: [String]) throws(Complaint) -> String {
+    func build(_ extra: PackSource.Extra?, bases: [String]) throws(Complaint) -> String {
         let buildah = try PackTool.need("buildah", package: "buildah", for: "A Dockerfile")
         let context = try tool.scratch.folder("context")
-        let text = try script(dependencies != nil)
+        let text = try script(extra)
         let place = usesServiceFolder(text) ? try tool.scratch.folder("context/service") : context
         var chosen = PackFiles(include: files.config.include, ignore: files.config.ignore)
         chosen.keepsAttributes = true
+        // Its patterns start from the folder that is copied, wherever that stands.
+        if place != context { chosen.ignore += try dockerIgnored() }
         try chosen.copy(files.folder, to: place, tool, doing: "gathering the project's files")
-        for folder in Set([context, place]) {
-            if let dependencies {
-                try write(dependencies, to: "\(folder)/.dependencies")
+        if let extra {
+            for folder in Set([context, place]) {
+                try PackFiles().copy(
+                    extra.folder, to: folder, tool, doing: "adding the dependencies")
             }
         }
-        try write(text, to: "\(tool.scratch.path)/Dockerfile")
+        try tool.scratch.write(text, to: "Dockerfile")
         for base in bases { try load(base, buildah) }
         for (name, layout) in files.config.baseImages {
             let path = ProjectFiles.path(layout, in: files.folder)
@@ -58,15 +63,10 @@ struct PackDockerfile {
         ]
     }
 
-    /// The Dockerfile; with a line for the ids where there are some.
-    private func script(_ hasDependencies: Bool) throws(Complaint) -> String {
-        do throws(Errno) {
-            let bytes = try File.readAll(dockerfile, limit: Self.bytesMax)
-            let text = String(decoding: bytes, as: UTF8.self)
-            return hasDependencies ? text + "\nCOPY .dependencies /.dependencies\n" : text
-        } catch {
-            throw Complaint("\(dockerfile) cannot be read: \(error).", code: .invalidInput)
-        }
+    /// The Dockerfile, with lines for what goes over its files.
+    private func script(_ extra: PackSource.Extra?) throws(Complaint) -> String {
+        let lines = extra?.names.map { "COPY \($0) /\($0)\n" } ?? []
+        return try read(dockerfile) + "\n" + lines.joined()
     }
 
     /// Other nodes give a Dockerfile the project's files in a folder `service`. Where it copies from
@@ -85,11 +85,29 @@ struct PackDockerfile {
         }
     }
 
-    private var ignoreWords: [String] {
+    private var ignoreFile: String? {
         let beside = dockerfile.lastIndex(of: "/").map { String(dockerfile[..<$0]) } ?? "."
-        let places = ["\(beside)/.dockerignore", "\(files.folder)/.dockerignore"]
-        guard let file = places.first(where: File.exists) else { return [] }
-        return ["--ignorefile", file]
+        return ["\(beside)/.dockerignore", "\(files.folder)/.dockerignore"]
+            .first(where: File.exists)
+    }
+
+    private var ignoreWords: [String] {
+        ignoreFile.map { ["--ignorefile", $0] } ?? []
+    }
+
+    private func dockerIgnored() throws(Complaint) -> [String] {
+        guard let file = ignoreFile else { return [] }
+        let text = try read(file)
+        return try PackConfig.patterns(text.split(separator: "\n").map(String.init), in: file)
+    }
+
+    private func read(_ path: String) throws(Complaint) -> String {
+        do throws(Errno) {
+            return String(
+                decoding: try File.readAll(path, limit: Self.bytesMax), as: UTF8.self)
+        } catch {
+            throw Complaint("\(path) cannot be read: \(error).", code: .invalidInput)
+        }
     }
 
     /// Makes a local image known under the name a FROM has.
@@ -116,14 +134,5 @@ struct PackDockerfile {
             throw Complaint("\(layout) has no image.", code: .invalidInput)
         }
         try tool.run(storage(buildah) + ["tag", String(image), name], doing: doing)
-    }
-
-    private func write(_ text: String, to path: String) throws(Complaint) {
-        do throws(Errno) {
-            let file = try File.open(path, .writeOnly, [.create, .truncate], mode: 0o644)
-            try File.writeAll(file, Array(text.utf8))
-        } catch {
-            throw Complaint("\(path) cannot be written: \(error).", code: .cannotMake)
-        }
     }
 }

@@ -29,10 +29,23 @@ final class PackScratch {
         let folder = "\(path)/\(name)"
         do throws(Errno) {
             try File.makeDirectories(folder, mode: 0o755)
+            try File.setMode(folder, 0o755)
         } catch {
             throw Complaint("\(folder) cannot be made: \(error).", code: .cannotMake)
         }
         return folder
+    }
+
+    func write(_ text: String, to name: String) throws(Complaint) {
+        do throws(Errno) {
+            let file = try File.open(
+                "\(path)/\(name)", .writeOnly, [.create, .truncate], mode: 0o644)
+            try File.writeAll(file, Array(text.utf8))
+            // The umask must not be seen in a box.
+            try File.setMode(file, 0o644)
+        } catch {
+            throw Complaint("\(path)/\(name) cannot be written: \(error).", code: .cannotMake)
+        }
     }
 
     private static func remove(_ path: String) {

@@ -7,7 +7,7 @@ import Syscalls
 /// Makes boxes of projects: the one that is asked for, and before it those it depends on.
 struct Packing {
     let session: Session
-    let tool: PackTool
+    let progress: PackProgress
     let choice: ProjectFiles.Choice
     let bases: [String]
     let tag: String
@@ -39,7 +39,13 @@ struct Packing {
                 hint: "A chain may be \(Self.depthMax) long.", code: .invalidInput)
         }
         let ids = try await dependencies(files, above + [here])
-        let source = try prepare(files, ids)
+        // A folder of its own for each project: nothing of one gets into another.
+        let tool = PackTool(scratch: try PackScratch(), progress: progress)
+        let extra = try await extra(files.config, ids, tool)
+        let source = try PackSource(
+            files: files, extra: extra, bases: bases, keepsAttributes: keepsOwners || explains,
+            update: update, tool: tool
+        ).prepare()
         return try await send(source, isOutermost: above.isEmpty)
     }
 
@@ -89,7 +95,7 @@ struct Packing {
                 "The dependency \(source) is neither an id (64 digits) nor a folder of the project.",
                 hint: "Looked for: \(path)", code: .notFound)
         }
-        tool.progress.show("packing the dependency \(source)")
+        progress.show("packing the dependency \(source)")
         return try await pack(path, above: above).box.id
     }
 
@@ -98,100 +104,45 @@ struct Packing {
         ids.map { $0.name.isEmpty ? "\($0.id)\n" : "\($0.name)=\($0.id)\n" }.joined()
     }
 
-    // MARK: Sources
-
-    private func prepare(
-        _ files: ProjectFiles, _ ids: [(name: String, id: String)]
-    ) throws(Complaint) -> PackedSource {
-        let config = files.config
-        if config.dependenciesFolder != nil, !ids.isEmpty { throw Self.noPackages }
-        let dependencies = ids.isEmpty || !config.writesDependencies ? nil : Self.text(ids)
-        var chosen = PackFiles(include: config.include, ignore: config.ignore)
-        chosen.keepsAttributes = keepsOwners || explains
-        switch files.source {
-        case .image(let path, let name):
-            if ProjectFiles.isFolder(path) {
-                return try PackedSource.folder(
-                    path, PackFiles(), description: files.description, .image,
-                    imageName: name)
-            }
-            return try PackedSource.archive(
-                path, description: files.description, .image, imageName: name)
-        case .tree(let path) where !ProjectFiles.isFolder(path):
-            return try PackedSource.archive(
-                path, description: files.description, .unspecified)
-        case .tree(let path):
-            guard let dependencies else {
-                return try PackedSource.folder(
-                    path, chosen, description: files.description, .unspecified)
-            }
-            let tree = try tool.scratch.folder("tree")
-            try chosen.copy(path, to: tree, tool, doing: "gathering the tree")
-            return try finished(tree, chosen, dependencies, files)
-        case .dockerfile(let path):
-            let archive = try PackDockerfile(
-                files: files, dockerfile: path, architecture: architecture(files), tool: tool
-            ).build(dependencies: dependencies, bases: bases)
-            return try PackedSource.archive(
-                archive, description: files.description, .image)
-        case .debian(let names, let over):
-            let tree = try tool.scratch.folder("tree")
-            let packages = try PackDebian(
-                names, essential: config.debianEssential, architecture: architecture(files), tool)
-            let lock = try packages.lock(files.lockPath, update: update)
-            try packages.unpack(lock, to: tree)
-            if let over {
-                try chosen.copy(over, to: tree, tool, doing: "adding the project's files")
-            }
-            return try finished(tree, chosen, dependencies, files)
+    /// What the tree has of the dependencies: the file of their ids, and themselves where that is
+    /// asked for. nil for nothing.
+    private func extra(
+        _ config: PackConfig, _ ids: [(name: String, id: String)], _ tool: PackTool
+    ) async throws(Complaint) -> PackSource.Extra? {
+        guard !ids.isEmpty else { return nil }
+        let folder = try tool.scratch.folder("extra")
+        var names: [String] = []
+        if config.writesDependencies {
+            try tool.scratch.write(Self.text(ids), to: "extra/.dependencies")
+            names.append(".dependencies")
         }
-    }
-
-    private static var noPackages: Complaint {
-        Complaint(
-            "service_dependencies_directory asks for the dependencies inside the box.",
-            hint: "Remove the key: a node that has this box is asked for the others by their ids, "
-                + "which are written to /.dependencies.", code: .invalidInput)
-    }
-
-    /// A tree that was made here, with the file of ids.
-    private func finished(
-        _ tree: String, _ chosen: PackFiles, _ dependencies: String?, _ files: ProjectFiles
-    ) throws(Complaint) -> PackedSource {
-        if let dependencies {
-            do throws(Errno) {
-                let file = try File.open(
-                    "\(tree)/.dependencies", .writeOnly, [.create, .truncate], mode: 0o644)
-                try File.writeAll(file, Array(dependencies.utf8))
-                try File.setMode(file, 0o644)
-            } catch {
-                throw Complaint("\(tree) cannot be written: \(error).", code: .cannotMake)
+        if let place = config.dependenciesFolder {
+            _ = try tool.scratch.folder("extra/\(place)")
+            for (_, id) in ids {
+                try await export(id, to: "\(folder)/\(place)/\(id)")
             }
+            names.append(place)
         }
-        var all = chosen
-        all.include = nil
-        return try PackedSource.folder(
-            tree, all, description: files.description, .tree)
+        return names.isEmpty ? nil : PackSource.Extra(folder: folder, names: names)
     }
 
-    /// What the description says it is for, where that can be read: box-builder says what is wrong
-    /// with it otherwise.
-    private func architecture(_ files: ProjectFiles) throws(Complaint) -> String {
-        let bytes: [UInt8]
+    /// Writes a box as the bytes its id is computed over.
+    private func export(_ id: String, to path: String) async throws(Complaint) {
+        let parcel = Parcel()
         do throws(Errno) {
-            bytes = try File.readAll(files.description, limit: ServiceDescription.bytesMax)
+            parcel.append(
+                try File.open(path, .writeOnly, [.create, .truncate], mode: 0o644))
+            parcel.append(try Memfd.sealed([]))
         } catch {
-            throw Complaint("\(files.description) cannot be read: \(error).", code: .notFound)
+            throw Complaint("\(path) cannot be written: \(error).", code: .cannotMake)
         }
-        do throws(DescriptionError) {
-            return try ServiceDescription.read(bytes).service.architecture
-        } catch {
-            throw Complaint(
-                "\"\(error.key)\" in \(files.description) is not valid (\(error.condition)).",
-                hint: error.accepted.isEmpty
-                    ? "See deploy/examples for descriptions."
-                    : "Accepted are: \(error.accepted.joined(separator: ", ")).",
-                code: .invalidInput)
+        let request = ExportBoxRequest.with {
+            $0.box = id
+            $0.codec = .proto3
+        }
+        _ = try await session.collected { () async throws(Fault) in
+            progress.show("adding the dependency \(id.prefix(16))")
+            return try await session.boxBuilder.exportBox(request, descriptors: parcel)
         }
     }
 
@@ -200,7 +151,7 @@ struct Packing {
     private func send(
         _ source: consuming PackedSource, isOutermost: Bool
     ) async throws(Complaint) -> Result {
-        defer { tool.progress.clear() }
+        defer { progress.clear() }
         let request = ImportBoxRequest.with {
             $0.tag = isOutermost ? tag : ""
             $0.source = source.kind
@@ -214,7 +165,7 @@ struct Packing {
                 request, descriptors: source.parcel)
             while let item = try await stream.next() {
                 switch item.event {
-                case .progress(let now): tool.progress.show(Self.words(now))
+                case .progress(let now): progress.show(Self.words(now))
                 case .normalised(let more): normalised.append(more)
                 case .box(let box):
                     try source.finish()
