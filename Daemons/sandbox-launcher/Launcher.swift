@@ -65,10 +65,11 @@ struct Launcher: ~Copyable {
     }
 
     private mutating func launch(_ plan: LaunchPlan, _ parcel: Parcel) throws(LaunchFailure) {
-        // Before the clone: a mount can be cloned only in the mount namespace it belongs to. The clone
-        // has the directory as its root, so that the instance's mount table shows "/".
+        // Before the clone: a mount can be cloned only in the mount namespace it belongs to, and the
+        // box builder's may be another than ours. The clone has the directory as its root, so that
+        // the instance's mount table shows "/".
         let objects = try Root.part(parcel, .objects, "objects") { directory throws(Errno) in
-            let clone = try Mounts.clone(directory)
+            let clone = try Mounts.cloneHere(directory)
             try Mounts.set([.readOnly, .noSetuid, .noDevices, .noExecute], on: clone)
             return clone
         }

@@ -45,6 +45,7 @@ extension Errno {
     package static let notEmpty = Errno(code: ENOTEMPTY)
     package static let loop = Errno(code: ELOOP)
     package static let noData = Errno(code: ENODATA)
+    package static let staleHandle = Errno(code: ESTALE)
     package static let quota = Errno(code: EDQUOT)
     package static let notSupported = Errno(code: EOPNOTSUPP)
     package static let addressInUse = Errno(code: EADDRINUSE)

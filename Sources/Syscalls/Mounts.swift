@@ -23,6 +23,24 @@ package enum Mounts {
         return try Call.descriptor { unsafe celaut_open_tree(raw, "", celaut_open_tree_clone) }
     }
 
+    /// The same for a directory that may have been opened in another mount namespace, where it
+    /// cannot be cloned from: what is at its path here, if that is the same directory.
+    ///
+    /// - Throws: `staleHandle` when it is another.
+    package static func cloneHere(_ directory: borrowing Descriptor) throws(Errno) -> Descriptor {
+        do throws(Errno) {
+            return try clone(directory)
+        } catch .invalid {
+            let path = String(decoding: try File.readLink(directory.procPath()), as: UTF8.self)
+            let here = try File.open(path, .path, [.directory])
+            let (given, found) = (try File.status(directory), try File.status(here))
+            guard given.device == found.device, given.inode == found.inode else {
+                throw .staleHandle
+            }
+            return try clone(here)
+        }
+    }
+
     /// A clone of the mount at a path below a directory, with that path as its root.
     package static func clone(
         at directory: borrowing Descriptor, _ path: String
