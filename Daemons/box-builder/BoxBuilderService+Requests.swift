@@ -13,15 +13,7 @@ extension BoxBuilderService: BoxBuilderHandler {
         _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext,
         items: ItemSink<ImportBoxItem>
     ) async throws(Fault) {
-        let tag = request.tag
-        guard tag.utf8.count <= ServiceDescription.tagBytesMax else {
-            throw .tooLarge(
-                subject: "tag", limit: UInt64(ServiceDescription.tagBytesMax),
-                actual: UInt64(tag.utf8.count))
-        }
-        guard !tag.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
-            throw .invalid(.badName, subject: "tag")
-        }
+        try Self.check(tag: request.tag)
         let ticket = try await takeTurn()
         let outcome: (box: BoxSummary, normalised: [Normalised])
         do throws(Fault) {
@@ -41,6 +33,18 @@ extension BoxBuilderService: BoxBuilderHandler {
         }
         item.box = outcome.box
         try await items.send(item)
+    }
+
+    /// A tag that a caller gives.
+    static func check(tag: String) throws(Fault) {
+        guard tag.utf8.count <= ServiceDescription.tagBytesMax else {
+            throw .tooLarge(
+                subject: "tag", limit: UInt64(ServiceDescription.tagBytesMax),
+                actual: UInt64(tag.utf8.count))
+        }
+        guard !tag.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+            throw .invalid(.badName, subject: "tag")
+        }
     }
 
     package func listBoxes(

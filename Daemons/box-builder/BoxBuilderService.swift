@@ -16,12 +16,15 @@ package actor BoxBuilderService {
     let store: ObjectStore
     let index: BoxIndex
     let logger: Logger
-    private let now: @Sendable () -> UInt64
+    let now: @Sendable () -> UInt64
 
     private var queue = ImportQueueMachine()
     /// Whose turn has not come: told whether it has, or that it never will.
     private var turns: [ImportQueueMachine.Ticket: CheckedContinuation<Bool, Never>] = [:]
     private var running: [ImportQueueMachine.Ticket: CancelFlag] = [:]
+    /// Work for other nodes.
+    var works: [ObjectIdentifier: CancelFlag] = [:]
+    var exports = 0
     private(set) var isStopping = false
     var isVerifying = false
 
@@ -41,6 +44,7 @@ package actor BoxBuilderService {
     package func stop() {
         isStopping = true
         for flag in running.values { flag.set() }
+        for flag in works.values { flag.set() }
         for waiter in turns.values { waiter.resume(returning: false) }
         turns = [:]
     }

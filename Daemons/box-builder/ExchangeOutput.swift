@@ -6,7 +6,6 @@ import Syscalls
 struct ExchangeOutput: ~Copyable {
     private let target: Descriptor
     private let waits: Bool
-    private let isCancelled: () -> Bool
 
     // LIMIT: how long a slow reader is waited for before `isCancelled` is asked, in milliseconds.
     private static let patience: Int32 = 100
@@ -15,14 +14,13 @@ struct ExchangeOutput: ~Copyable {
     // room for so many: a write of more could wait for ever.
     private static let stepBytes = 4_096
 
-    init(_ target: consuming Descriptor, _ isCancelled: @escaping () -> Bool) {
+    init(_ target: consuming Descriptor) {
         let kind = (try? File.status(target))?.kind
         waits = kind != .regular
         self.target = target
-        self.isCancelled = isCancelled
     }
 
-    func write(_ bytes: [UInt8]) throws(Fault) {
+    func write(_ bytes: [UInt8], _ isCancelled: () -> Bool) throws(Fault) {
         do throws(Errno) {
             guard waits else {
                 guard !isCancelled() else { throw .cancelled }

@@ -42,4 +42,29 @@ package enum StoreFault {
             code, reason: reason, subject: error.key, limit: error.limit, actual: error.actual,
             lines: error.accepted)
     }
+
+    /// What is wrong with the canonical bytes of a service. Where there is no limit, `actual` is the
+    /// offset of the field at fault.
+    package static func canonical(_ error: CanonicalError) -> Fault {
+        let subject = error.path.isEmpty ? "service" : error.path
+        var fault: Fault =
+            switch error.condition {
+            case .truncated: .invalid(.truncated, subject: subject)
+            case .lengthPastEnd: .invalid(.truncated, subject: subject)
+            case .malformed, .incomplete: .invalid(.malformed, subject: subject)
+            case .wrongType: .invalid(.wrongType, subject: subject)
+            case .tooLarge: Fault(.tooLarge, subject: subject)
+            case .tooDeep: .invalid(.tooDeep, subject: subject)
+            case .tooManyEntries: .invalid(.tooManyEntries, subject: subject)
+            case .badName: .invalid(.badName, subject: subject)
+            case .duplicate: .invalid(.duplicate, subject: subject)
+            case .badAttribute: .invalid(.outOfRange, subject: subject)
+            case .badLink: .invalid(.pathEscapes, subject: subject)
+            case .unsupported: .invalid(.specialFile, subject: subject)
+            }
+        fault.limit = error.limit
+        fault.actual = error.limit == 0 ? error.offset : error.actual
+        fault.lines = ["byte \(error.offset)"]
+        return fault
+    }
 }

@@ -64,8 +64,10 @@ final class StoreFixture {
     ) throws(Fault) -> BoxSummary {
         let archive = try Self.sealed(tree.bytes)
         let text = try Self.sealed(Array(description.utf8))
+        var request = ImportBoxRequest()
+        request.tag = tag
         return try Importer(store: store, index: index).run(
-            archive: archive, description: text, ImportBoxRequest.with { $0.tag = tag },
+            archive: archive, description: text, request,
             now: 1_800_000_000, progress: { _ in }, isCancelled: isCancelled)
     }
 

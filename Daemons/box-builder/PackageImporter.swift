@@ -1,0 +1,146 @@
+package import Interfaces
+import ServiceModel
+package import Syscalls
+
+/// Makes a box of what another node exported, on a worker thread, from the first byte to the index.
+///
+/// Keeps true: the id is computed over the bytes that came, and compared before the box is in the
+/// index; an import that fails or is cancelled leaves nothing. Names that come with a package are
+/// not taken. A box for another machine is kept like any other; who starts it refuses it.
+package struct PackageImporter: Sendable {
+    let store: ObjectStore
+    let index: BoxIndex
+
+    package init(store: ObjectStore, index: BoxIndex) {
+        self.store = store
+        self.index = index
+    }
+
+    /// - Parameter now: seconds since 1970.
+    package func run(
+        _ source: borrowing Descriptor, _ request: ImportPackageRequest, now: UInt64,
+        progress: (ImportProgress) -> Void, isCancelled: () -> Bool
+    ) throws(Fault) -> BoxSummary {
+        let expected = try Self.expected(request)
+        let contents = ImportedContents(store)
+        let forms = ImportedContents(store)
+        let importer = Importer(store: store, index: index)
+        var summary: BoxSummary?
+        var failure: Fault?
+        var kept: Set<ContentDigest> = []
+        do throws(Fault) {
+            let intake = try ServiceIntake(store, contents: contents, forms: forms)
+            var names: [ContentDigest: [UInt8]] = [:]
+            try read(source, request.codec, into: intake, &names, progress, isCancelled)
+            let result = try intake.finish()
+            guard expected == nil || expected == result.id else {
+                throw Fault(
+                    .corrupt, subject: expected?.description ?? "",
+                    lines: [result.id.description])
+            }
+            result.tree.forEachFile { digest, _ in kept.insert(digest) }
+            kept.insert(result.form.digest)
+            var step = ImportProgress()
+            step.phase = .writing
+            step.entries = UInt64(result.tree.count)
+            progress(step)
+            var record = BoxRecord(
+                id: result.id, tags: request.tag.isEmpty ? [] : [request.tag],
+                service: result.service, tree: result.tree, canonicalBytes: result.bytes,
+                importedAt: now)
+            record.form = result.form
+            summary = try importer.keep(
+                record, result.tree, contents,
+                isStored: contents.made.isEmpty && forms.made.isEmpty,
+                isCancelled)
+            try index.nameBlocks(names)
+        } catch {
+            failure = error
+        }
+        importer.release(contents, keeping: failure == nil ? kept : [])
+        importer.release(forms, keeping: failure == nil ? kept : [])
+        if let failure { throw failure }
+        guard let summary else { throw Fault(.internal, subject: "import") }
+        return summary
+    }
+
+    private static func expected(_ request: ImportPackageRequest) throws(Fault) -> ServiceID? {
+        guard !request.expectedID.isEmpty else { return nil }
+        guard let id = ServiceID(request.expectedID) else {
+            throw .invalid(
+                .malformed, subject: "expected_id", limit: 32,
+                actual: UInt64(request.expectedID.count))
+        }
+        return id
+    }
+
+    private func read(
+        _ source: borrowing Descriptor, _ codec: Codec, into intake: ServiceIntake,
+        _ names: inout [ContentDigest: [UInt8]], _ progress: (ImportProgress) -> Void,
+        _ isCancelled: () -> Bool
+    ) throws(Fault) {
+        var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
+        var run = try Self.next(source, &buffer, isCancelled)
+        guard let codec = codec == .unspecified ? Self.codec(of: run) : codec else {
+            throw Fault(
+                .unsupported, subject: "codec",
+                lines: ["proto3", "json", "json+zip", "bee"])
+        }
+        var step = ImportProgress()
+        step.phase = .reading
+        switch codec {
+        case .proto3:
+            while !run.isEmpty {
+                try intake.feed(run)
+                step.bytes = intake.bytes
+                progress(step)
+                run = try Self.next(source, &buffer, isCancelled)
+            }
+        case .bee:
+            var package = PackageIntake(store, index, intake)
+            while !run.isEmpty {
+                try package.feed(run)
+                step.bytes = intake.bytes
+                progress(step)
+                run = try Self.next(source, &buffer, isCancelled)
+            }
+            try package.end()
+            names = package.names
+        case .json, .jsonZip, .unspecified, .UNRECOGNIZED:
+            throw Fault(.unsupported, subject: "codec", lines: ["proto3", "bee"])
+        }
+    }
+
+    // LIMIT: how long a silent sender is waited for before `isCancelled` is asked.
+    private static let patience: Int32 = 100
+
+    /// The next run of bytes; empty at the end.
+    private static func next(
+        _ source: borrowing Descriptor, _ buffer: inout [UInt8], _ isCancelled: () -> Bool
+    ) throws(Fault) -> ArraySlice<UInt8> {
+        do throws(Errno) {
+            while true {
+                guard !isCancelled() else { break }
+                guard try File.waitReadable(source, milliseconds: patience) else { continue }
+                let count = try File.read(source, into: &buffer)
+                return buffer[..<count]
+            }
+        } catch {
+            throw .invalid(.badDescriptor, subject: "package: \(error.name)")
+        }
+        throw .cancelled
+    }
+
+    /// What the first bytes look like. No two of the codecs begin alike: a package with the high
+    /// byte of a length below 16 MiB, a service with the tag of one of its fields.
+    static func codec(of run: ArraySlice<UInt8>) -> Codec? {
+        let start = Array(run.prefix(4))
+        switch start.first {
+        case 0x00: return .bee
+        case 0x0A, 0x12, 0x1A, 0x22, 0x2A: return .proto3
+        case UInt8(ascii: "{"): return .json
+        case UInt8(ascii: "P") where start == Array("PK\u{03}\u{04}".utf8): return .jsonZip
+        default: return nil
+        }
+    }
+}
