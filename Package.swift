@@ -140,7 +140,10 @@ let package = Package(
         tests("Unit", "ServiceModel", ["ServiceModel", "Syscalls", protobuf, crypto]),
         tests(
             "Unit", "BoxBuilder",
-            ["box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls"]),
+            [
+                "box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls",
+                crypto,
+            ]),
         tests(
             "Unit", "Sandbox",
             [

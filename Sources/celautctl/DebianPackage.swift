@@ -1,6 +1,6 @@
 /// A package of Debian's archive, as its index has it (Debian policy, chapter 5).
-struct DebianPackage {
-    var name = ""
+package struct DebianPackage {
+    package var name = ""
     var version = ""
     var architecture = ""
     var sha256 = ""
@@ -18,7 +18,7 @@ struct DebianPackage {
     ]
 
     /// Reads the paragraphs that `apt-cache show` prints.
-    static func read(_ text: String) -> [DebianPackage] {
+    package static func read(_ text: String) -> [DebianPackage] {
         var packages: [DebianPackage] = []
         var package = DebianPackage()
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -59,7 +59,7 @@ struct DebianPackage {
     }
 
     /// The packages that the asked ones need in a box, out of those that apt would install.
-    static func needed(
+    package static func needed(
         by asked: [String], among packages: [DebianPackage], withEssential: Bool
     ) -> [DebianPackage] {
         if withEssential { return packages.sorted { $0.name < $1.name } }

@@ -87,6 +87,20 @@ struct TarTreeTests {
         #expect(stored == ["same"])
     }
 
+    @Test("keeps two names that people read as one, by their bytes")
+    func spellings() throws {
+        let (tree, _) = try Tar().file("\u{e9}", "one").file("e\u{301}", "two").read()
+        #expect(tree.entries.map { Array($0.name.utf8) } == [[0x65, 0xcc, 0x81], [0xc3, 0xa9]])
+    }
+
+    @Test("keeps what a link says, beside where it leads")
+    func linkText() throws {
+        let (tree, _) = try Tar().link("usr/a", "../b").link("c", "/d").read()
+        #expect(tree.entry(at: ["usr", "a"])?.content == .link(target: "/b"))
+        #expect(tree.entry(at: ["usr", "a"])?.linkText == "../b")
+        #expect(tree.entry(at: ["c"])?.linkText == nil)
+    }
+
     @Test("takes the last of two entries of one kind, as extracting would")
     func replaced() throws {
         let (tree, stored) = try Tar().file("a", "first").file("a", "second").read()
@@ -205,7 +219,11 @@ struct Tar: Sendable {
     var bytes: [UInt8] { blocks + [UInt8](repeating: 0, count: 1_024) }
 
     func file(_ name: String, _ content: String, mode: Int = 0o644) -> Tar {
-        entry(name, type: "0", mode: mode, content: Array(content.utf8))
+        file(name, Array(content.utf8), mode: mode)
+    }
+
+    func file(_ name: String, _ content: [UInt8], mode: Int = 0o644) -> Tar {
+        entry(name, type: "0", mode: mode, content: content)
     }
 
     func directory(_ name: String, mode: Int = 0o755) -> Tar { entry(name, type: "5", mode: mode) }
