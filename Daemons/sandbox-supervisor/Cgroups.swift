@@ -14,7 +14,7 @@ struct Cgroups: Sendable {
     }
 
     let kind: Kind
-    /// The name of our part of each hierarchy.
+    /// Our part of each hierarchy: one name, or a path.
     let base: String
 
     /// In the order the payload enters them: memory first, so that what it uses is charged to it.
@@ -33,8 +33,10 @@ struct Cgroups: Sendable {
                 throw CgroupFailure(subject: needed, errno: .noDevice)
             }
             kind = .version2("\(Self.root)/\(base)")
-            try Self.make("\(Self.root)/\(base)")
-            try Self.enable(present, at: Self.root)
+            // A path is a place that a service manager leaves to us, with its controllers: what is
+            // above it is not ours to change.
+            if !base.contains("/") { try Self.enable(present, at: Self.root) }
+            try Self.makeAll(base, in: Self.root)
             try Self.enable(present, at: "\(Self.root)/\(base)")
             return
         }
@@ -47,7 +49,7 @@ struct Cgroups: Sendable {
             throw CgroupFailure(subject: needed, errno: .noDevice)
         }
         kind = .version1(paths)
-        for path in paths.values { try Self.make("\(path)/\(base)") }
+        for path in paths.values { try Self.makeAll(base, in: path) }
     }
 
     /// "v2" or "v1", for the status.
@@ -240,6 +242,15 @@ struct Cgroups: Sendable {
     }
 
     // MARK: Files
+
+    /// A path below a directory, with all that is above it.
+    private static func makeAll(_ path: String, in root: String) throws(CgroupFailure) {
+        var place = root
+        for name in path.split(separator: "/") {
+            place += "/\(name)"
+            try make(place)
+        }
+    }
 
     private static func make(_ path: String) throws(CgroupFailure) {
         do throws(Errno) {

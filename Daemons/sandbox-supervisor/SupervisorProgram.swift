@@ -79,7 +79,7 @@ package enum SupervisorProgram: DaemonProgram {
 package struct SupervisorConfiguration: DaemonConfiguration {
     /// The program that launches; nil for the one beside this.
     package var launcher: String?
-    /// The name of our part of each cgroup hierarchy.
+    /// Our part of each cgroup hierarchy: one name, or the path of a place that is left to us.
     package var cgroup: String
     /// The program that makes file systems.
     package var diskMaker: String
@@ -92,8 +92,9 @@ package struct SupervisorConfiguration: DaemonConfiguration {
     package init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         launcher = try reader.string("launcher")
         cgroup = try reader.string("cgroup", default: "celaut")
-        guard !cgroup.isEmpty, !cgroup.contains("/"), !cgroup.hasPrefix(".") else {
-            throw reader.invalid("cgroup", "one name, without a slash")
+        let names = cgroup.split(separator: "/", omittingEmptySubsequences: false)
+        guard names.allSatisfy({ !$0.isEmpty && !$0.hasPrefix(".") }) else {
+            throw reader.invalid("cgroup", "must be a name or a path: \"a\", \"a/b\"")
         }
         diskMaker = try reader.string("mke2fs", default: "/usr/sbin/mke2fs")
         uidBase = UInt32(
