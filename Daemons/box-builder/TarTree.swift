@@ -92,7 +92,7 @@ package final class TarTree {
         builder.beginLayer()
         sourceBytes = outerBytes
         try TextEncoding.withUTF8 { () throws(Fault) in
-            let reader = try TarReader(source: TarSource(archive, isCancelled))
+            let reader = try TarReader(source: TarSource(archive, isCancelled), isChecked: true)
             try readEntries(of: reader, isLayer: true) {}
         }
     }

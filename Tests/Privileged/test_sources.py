@@ -1,0 +1,299 @@
+"""What a box can be made of: archives, container images, Dockerfiles, Debian packages. Equal input is one
+box, whatever form it came in."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import projects
+from node import wait_until
+from projects import pack, project, refused, run
+
+LAYERS = """
+FROM scratch
+COPY busybox /bin/busybox
+COPY busybox /bin/sh
+RUN /bin/busybox mkdir -p /d/e /k && /bin/busybox touch /d/a /d/e/b /k/x /gone \\
+ && /bin/busybox ln -s d /l && /bin/busybox ln /d/a /hard && /bin/busybox ln -s ../bin/busybox /d/up
+RUN /bin/busybox rm -rf /d/e /gone && /bin/busybox rm -rf /k && /bin/busybox mkdir /k \\
+ && /bin/busybox touch /k/new /l/through && /bin/busybox chmod 700 /d
+CMD ["/nothing"]
+ENV IGNORED=1
+EXPOSE 99
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(scratch):
+    made = scratch / "sources"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def image(folder):
+    """An image of four layers: (buildah, its tag, its tree as umoci unpacks it)."""
+    context = folder / "context"
+    context.mkdir()
+    shutil.copy("/bin/busybox", context / "busybox")
+    (context / "Dockerfile").write_text(LAYERS)
+    buildah = projects.Buildah(folder)
+    tag = buildah.build(context)
+    buildah.push(tag, f"oci:{folder}/layout:1")
+    run("umoci", "raw", "unpack", "--image", f"{folder}/layout:1", folder / "unpacked")
+    return buildah, tag, folder / "unpacked"
+
+
+@pytest.fixture(scope="module")
+def bare(folder):
+    return project(folder / "bare")
+
+
+# Container images.
+
+@pytest.mark.parametrize("form", [
+    "oci-layout", "oci-archive", "oci-archive-gzip", "docker-archive", "skopeo-zstd",
+    "umoci-layers", "found-by-itself"])
+def test_an_image_is_the_box_of_the_tree_that_umoci_unpacks(node, image, bare, folder, form):
+    buildah, tag, unpacked = image
+    path, option, expected = folder / form, "--image", unpacked
+    if form == "oci-layout":
+        buildah.push(tag, f"oci:{path}:1")
+    elif form == "oci-archive":
+        buildah.push(tag, f"oci-archive:{path}:a:1")
+    elif form == "oci-archive-gzip":
+        buildah.push(tag, f"oci-archive:{path}.plain:a:1")
+        path.write_bytes(subprocess.check_output(["gzip", "-c", f"{path}.plain"]))
+    elif form == "docker-archive":
+        buildah.push(tag, f"docker-archive:{path}:app:1")
+    elif form == "skopeo-zstd":
+        buildah.push(tag, f"dir:{folder}/plain", "--disable-compression")
+        run("skopeo", "copy", "--dest-compress", "--dest-compress-format", "zstd",
+            f"dir:{folder}/plain", f"oci:{path}:1")
+        assert any(blob.read_bytes().startswith(b"\x28\xb5\x2f\xfd")
+                   for blob in (path / "blobs/sha256").iterdir())
+    elif form == "umoci-layers":
+        expected = folder / "more"
+        shutil.copytree(folder / "layout", path)
+        shutil.copytree(unpacked, expected, symlinks=True)
+        projects.write(expected / "added", "by umoci")
+        shutil.rmtree(expected / "k")
+        run("umoci", "insert", "--image", f"{path}:1", expected / "added", "/added")
+        run("umoci", "insert", "--whiteout", "--image", f"{path}:1", "/k")
+    else:
+        buildah.push(tag, f"oci-archive:{path}:a:1")
+        option = "--rootfs"
+    assert pack(node, bare, option, path)["id"] == pack(node, bare, "--rootfs", expected)["id"]
+
+
+def test_an_image_of_several_is_chosen_by_architecture_and_by_name(node, image, bare, folder):
+    buildah, _, _ = image
+    for name, architecture in (("one", "amd64"), ("two", "arm64")):
+        context = folder / name
+        projects.write(context / "Dockerfile", "FROM scratch\nCOPY b /bin/busybox\nCOPY w /w\n")
+        projects.write(context / "b", "program", 0o755)
+        projects.write(context / "w", name)
+        buildah("bud", "--isolation", "chroot", "--platform", f"linux/{architecture}",
+                "--tag", f"{name}:1", context)
+    buildah("manifest", "create", "both", "localhost/one:1", "localhost/two:1")
+    buildah("manifest", "push", "--all", "both", f"oci:{folder}/both:x")
+    foreign = project(folder / "arm", projects.described(architecture="linux/arm64"))
+    for made, name in ((bare, "one"), (foreign, "two")):
+        box = pack(node, made, "--image", folder / "both")
+        assert box["id"] == pack(node, made, "--rootfs", tree_of(folder, name))["id"]
+    buildah.push("one:1", f"oci:{folder}/single:x")
+    complaint = refused(node, foreign, "--image", folder / "single")
+    assert complaint["condition"]["code"] == "unsupported", complaint
+    assert complaint["lines"] == ["linux/amd64"]
+    complaint = refused(node, bare, "--image", folder / "both", "--image-name", "nobody:1")
+    assert complaint["condition"]["code"] == "notFound" and complaint["lines"] == ["x"]
+
+
+def tree_of(folder, name):
+    tree = folder / f"tree-{name}"
+    projects.write(tree / "bin/busybox", "program", 0o755)
+    projects.write(tree / "w", name)
+    return tree
+
+
+def test_a_blob_with_another_digest_is_refused_by_its_name(node, image, bare, folder):
+    altered = folder / "altered"
+    shutil.copytree(folder / "layout", altered)
+    blob = max((altered / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(blob.read_bytes())
+    content[len(content) // 2] ^= 1
+    blob.write_bytes(content)
+    complaint = refused(node, bare, "--image", altered)
+    assert complaint["condition"]["code"] == "corrupt"
+    assert blob.name in complaint["condition"]["subject"]
+
+
+# A Dockerfile.
+
+def test_a_dockerfile_gives_its_files_and_nothing_else(node, image, folder):
+    buildah, _, unpacked = image
+    made = project(
+        folder / "dockerfile", config={"ignore": ["*.pyc"]},
+        Dockerfile="FROM base:1\nCOPY . /site\nRUN /bin/busybox touch /ran\nCMD [\"/x\"]\nUSER 1\n",
+        a__page="hello", kept__x="1", dropped__y="2")
+    projects.write(made / "a/page.pyc", "")
+    (made / ".dockerignore").write_text("dropped\nDockerfile\n*.json\n.dockerignore\n")
+    base = ["--base", f"base:1={folder}/layout:1"]
+    first = pack(node, made, *base)
+    tree = folder / "expected"
+    shutil.copytree(unpacked, tree, symlinks=True)
+    for name, content in (("site/a/page", "hello"), ("site/kept/x", "1"), ("ran", "")):
+        projects.write(tree / name, content)
+    assert first["id"] == pack(node, folder / "bare", "--rootfs", tree)["id"]
+    for path in made.rglob("*"):
+        os.utime(path, (1, 1))
+    assert pack(node, made, *base)["id"] == first["id"]
+
+
+def test_a_dockerfile_finds_its_base_in_a_layout(node, image, folder):
+    made = project(
+        folder / "from-layout",
+        Dockerfile=f"FROM oci:{folder}/layout:1\nCOPY service/x service/y /\n", x="1", y="2")
+    (made / ".dockerignore").write_text("y\n")
+    complaint = refused(node, made)
+    assert any("y" in line for line in complaint["lines"]), complaint
+    (made / ".dockerignore").unlink()
+    assert pack(node, made)["entries"] > 0
+
+
+def test_a_dockerfile_needs_buildah_and_says_so(node, folder):
+    """In a mount namespace in which there is none."""
+    made = project(folder / "no-buildah", Dockerfile="FROM scratch\n")
+    hidden = [path for path in ("/usr/bin/buildah", "/bin/buildah") if os.path.exists(path)]
+    hide = "; ".join(f"mount --bind /dev/null {path}" for path in hidden[:1])
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "sh", node.command.__globals__[
+            "CELAUTCTL"], "pack", made, "--runtime", node.runtime],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 69, done.stderr
+    assert "apt-get install buildah" in done.stderr
+
+
+# Debian packages.
+
+def digests_of(*folders):
+    """Of what the machine's apt and dpkg know, to see that it stays."""
+    found = {}
+    for folder in folders:
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                status = os.stat(path)
+                found[path] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def test_debian_packages_become_a_tree_that_repeats(node, folder):
+    before = digests_of("/var/lib/apt/lists", "/var/lib/dpkg", "/var/cache/apt")
+    made = project(folder / "debian", config={"debian": ["busybox"]}, rootfs__lib__mine="over it")
+    first = pack(node, made)
+    lock = json.loads((made / "debian.lock.json").read_text())
+    names = [package["name"] for package in lock["packages"]]
+    assert "busybox" in names and "libc6" in names and names == sorted(names)
+    assert not {"dpkg", "adduser", "perl-base"} & set(names)
+    assert all(len(package["sha256"]) == 64 and package["version"] for package in lock["packages"])
+    written = (made / "debian.lock.json").stat().st_mtime_ns
+    assert pack(node, made)["id"] == first["id"]
+    assert (made / "debian.lock.json").stat().st_mtime_ns == written
+    assert pack(node, made, "--update")["id"] == first["id"]
+    assert digests_of("/var/lib/apt/lists", "/var/lib/dpkg", "/var/cache/apt") == before
+
+
+def test_the_tree_of_debian_packages_is_that_of_dpkg_deb(node, folder):
+    """Each package unpacked by dpkg-deb into a merged /usr, which GNU tar keeps as the links it is."""
+    made = project(folder / "debian-plain", config={"debian": ["busybox"]})
+    box = pack(node, made)
+    tree = folder / "by-hand"
+    for name in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "dev", "proc", "run", "sys", "tmp"):
+        (tree / name).mkdir(parents=True)
+    (tree / "tmp").chmod(0o1777)
+    for name in ("bin", "lib", "lib64"):
+        (tree / name).symlink_to(f"usr/{name}")
+    lock = json.loads((made / "debian.lock.json").read_text())
+    packages = folder / "packages"
+    packages.mkdir()
+    run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download",
+        *(f"{package['name']}={package['version']}" for package in lock["packages"]), cwd=packages)
+    assert len(list(packages.iterdir())) == len(lock["packages"])
+    for package in packages.iterdir():
+        run("sh", "-c", f"dpkg-deb --fsys-tarfile {package} | "
+            f"tar -x -p --keep-directory-symlink -C {tree}")
+    (tree / "usr/sbin").rmdir()
+    assert box["id"] == pack(node, folder / "debian-plain", "--rootfs", tree)["id"]
+
+
+def test_a_package_that_is_not_what_the_lock_says_is_refused(node, folder):
+    made = project(folder / "debian-altered", config={"debian": ["busybox"]})
+    pack(node, made)
+    path = made / "debian.lock.json"
+    lock = json.loads(path.read_text())
+    lock["packages"][0]["sha256"] = "0" * 64
+    path.write_text(json.dumps(lock))
+    complaint = refused(node, made)
+    assert "--update" in complaint["hint"] and complaint["exitCode"] == 65, complaint
+    path.write_text("{")
+    assert "debian.lock.json" in refused(node, made)["error"]
+
+
+def test_a_package_that_debian_does_not_have_is_refused_by_its_name(node, folder):
+    made = project(folder / "debian-none", config={"debian": ["no-such-package-here"]})
+    complaint = refused(node, made)
+    assert any("no-such-package-here" in line for line in complaint["lines"]), complaint
+    assert not (made / "debian.lock.json").exists()
+
+
+# Dependencies.
+
+def test_a_service_reads_the_ids_of_what_it_depends_on(node, folder):
+    known = pack(node, project(folder / "known"), "--rootfs", projects.busybox(folder / "known/tree"))
+    child = project(folder / "family/child", rootfs__child="")
+    projects.busybox(child / "rootfs")
+    made = project(
+        folder / "family", projects.described(init={"entry_path": ["start"]}),
+        config={"dependencies": {"CHILD": "child", "KNOWN": known["id"]}})
+    projects.busybox(made / "rootfs")
+    projects.write(made / "rootfs/start", "#!/bin/busybox sh\n/bin/busybox cat /.dependencies\n", 0o755)
+    box = pack(node, made)
+    expected = f"CHILD={pack(node, child)['id']}\nKNOWN={known['id']}\n".encode()
+    token = node.start_service(box["id"]).token
+    wait_until(lambda: node.output(token)[0] == expected, 10, "the service says the ids")
+    assert pack(node, made)["id"] == box["id"]
+    # As a list, they are one a line.
+    (made / "pack_config.json").write_text(json.dumps({"dependencies": [known["id"], "child"]}))
+    assert pack(node, made)["id"] != box["id"]
+
+
+def test_a_dependency_can_be_in_the_box(node, folder):
+    known = pack(node, project(folder / "inside"), "--rootfs", projects.busybox(folder / "inside/tree"))
+    made = project(
+        folder / "around", config={
+            "dependencies": [known["id"]], "service_dependencies_directory": "__services__"})
+    projects.busybox(made / "rootfs")
+    box = pack(node, made)
+    assert box["contentBytes"] > 2 * os.path.getsize("/bin/busybox")
+    assert box["entries"] == 2 + 1 + 2
+
+
+def test_projects_that_depend_on_each_other_are_refused(node, folder):
+    for name, other in (("a", "../b"), ("b", "../a")):
+        made = project(folder / f"circle/{name}", config={"dependencies": {"OTHER": other}})
+        projects.busybox(made / "rootfs")
+    complaint = refused(node, folder / "circle/a")
+    assert "depends on itself" in complaint["error"]
+    assert len(complaint["lines"]) == 3
+
+
+@pytest.mark.parametrize("source, told", [
+    ("nowhere", "neither an id"), ("https://example.org/x", "on the network"), ("0" * 64, "000000")])
+def test_a_dependency_that_is_not_there_is_refused_by_its_name(node, folder, source, told):
+    made = project(folder / "lost", config={"dependencies": {"X": source}})
+    projects.busybox(made / "rootfs")
+    assert told in refused(node, made)["error"]
