@@ -81,6 +81,7 @@ package struct PackageImporter: Sendable {
     ) throws(Fault) {
         var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
         var run = try Self.next(source, &buffer, isCancelled)
+        guard !run.isEmpty else { throw .invalid(.truncated, subject: "package") }
         guard let codec = codec == .unspecified ? Self.codec(of: run) : codec else {
             throw Fault(
                 .unsupported, subject: "codec",
