@@ -237,7 +237,9 @@ struct TarHeader {
         let consumed = unsafe archive_filter_bytes(archive, 0)
         let lastEntryEnd = unsafe archive_read_header_position(archive)
         if let fault = source.fault { throw fault }
-        guard isChecked || consumed > lastEntryEnd else { throw .invalid(.truncated, subject: "archive") }
+        guard isChecked || consumed > lastEntryEnd else {
+            throw .invalid(.truncated, subject: "archive")
+        }
     }
 
     /// Whether nothing was missing but what fills the last block. libarchive has words for it only.
