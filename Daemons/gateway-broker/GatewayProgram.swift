@@ -91,4 +91,13 @@ package struct GatewayConfiguration: DaemonConfiguration {
             relay.idleTimeout = .seconds(seconds)
         }
     }
+
+    package var limitsInForce: [String: UInt64] {
+        [
+            "ended_instances": UInt64(limits.endedInstances),
+            "instances": UInt64(limits.instances),
+            "instances_per_user": UInt64(limits.instancesPerUser),
+            "relayed_connections": UInt64(relay.connections),
+        ]
+    }
 }

@@ -106,4 +106,8 @@ package struct SupervisorConfiguration: DaemonConfiguration {
             try limits.integer(
                 "output_bytes", default: 1 << 20, in: 131_072...(64 << 20)))
     }
+
+    package var limitsInForce: [String: UInt64] {
+        ["instances": UInt64(instancesMax), "output_bytes": outputBytesMax]
+    }
 }

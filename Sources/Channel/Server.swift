@@ -44,7 +44,7 @@ package final class Server: @unchecked Sendable {
     }
 
     package let loop: EventLoop
-    let interfaces: [InterfaceDescriptor]
+    package let interfaces: [InterfaceDescriptor]
     private let dispatchers: [any Dispatcher]
     private let listening: Descriptor
     private let limits: Limits

@@ -43,6 +43,15 @@ package struct CommonConfiguration: Sendable {
             "requests_per_user", default: limits.requestsPerUser, in: 1...65_536)
     }
 
+    /// The bounds of the chassis, by name.
+    package var limitsInForce: [String: UInt64] {
+        [
+            "connections": UInt64(limits.connections),
+            "connections_per_user": UInt64(limits.connectionsPerUser),
+            "requests_per_user": UInt64(limits.requestsPerUser),
+        ]
+    }
+
     static func logLevel(_ reader: ConfigurationReader) throws(ConfigurationError) -> Logger.Level {
         let name = try reader.string("log_level", default: "info")
         guard let level = Logger.Level(rawValue: name) else {
@@ -57,6 +66,13 @@ package struct CommonConfiguration: Sendable {
 package protocol DaemonConfiguration: Sendable {
     /// Takes its keys; whatever neither it nor the chassis takes is refused.
     init(_ reader: ConfigurationReader) throws(ConfigurationError)
+
+    /// The bounds among its keys, by name, for `celautctl status`.
+    var limitsInForce: [String: UInt64] { get }
+}
+
+extension DaemonConfiguration {
+    package var limitsInForce: [String: UInt64] { [:] }
 }
 
 /// For a daemon without keys of its own.

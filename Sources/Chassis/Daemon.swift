@@ -80,9 +80,13 @@ package enum Daemon {
             manager: ServiceManager(), time: .system, random: .system,
             moreListeners: Array(given.listeners.dropFirst()), stored: given.stored,
             store: store, peers: Program.peers, program: Program.name)
+        let surroundings = AdminService.Surroundings(
+            sink: sink, life: Life(in: state), statePath: state.path,
+            limits: common.limitsInForce.merging(own.limitsInForce) { $1 })
         let life = DaemonLife(
             loop: loop, listening: given.listeners[0], name: Program.name, sink: sink,
-            common: common, configurationPath: path, manager: context.manager)
+            common: common, configurationPath: path, manager: context.manager,
+            surroundings: surroundings)
         let code = life.run { try await Program.start(context) }
         try? store?.close()
         return code

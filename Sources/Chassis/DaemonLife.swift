@@ -25,13 +25,15 @@ actor DaemonLife {
     private let common: CommonConfiguration
     private let configurationPath: String
     private let manager: ServiceManager
+    private let surroundings: AdminService.Surroundings
 
     private var end: End?
     private var waiter: CheckedContinuation<End, Never>?
 
     init(
         loop: EventLoop, listening: SharedDescriptor, name: String, sink: LogSink,
-        common: CommonConfiguration, configurationPath: String, manager: ServiceManager
+        common: CommonConfiguration, configurationPath: String, manager: ServiceManager,
+        surroundings: AdminService.Surroundings
     ) {
         self.loop = loop
         self.listening = listening
@@ -41,6 +43,7 @@ actor DaemonLife {
         self.common = common
         self.configurationPath = configurationPath
         self.manager = manager
+        self.surroundings = surroundings
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -87,6 +90,7 @@ actor DaemonLife {
             let end = await nextEnd()
             await stop(server, running, task, end)
             if case .failed = end { return .software }
+            surroundings.life.stopped()
             return .success
         } catch {
             let failure =
@@ -97,7 +101,8 @@ actor DaemonLife {
     }
 
     private func serve(_ running: RunningDaemon) async throws(DaemonFailure) -> Server {
-        let admin = AdminService(loop: loop, name: name, facts: running.facts)
+        let admin = AdminService(
+            loop: loop, name: name, surroundings: surroundings, facts: running.facts)
         let roles = common.callers
         let logger = logger
         do throws(Errno) {

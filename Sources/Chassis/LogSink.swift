@@ -11,6 +11,18 @@ package final class LogSink: Sendable {
     private struct State {
         var level: Logger.Level
         var guardian = RepeatGuard()
+        var lastError: LastError?
+    }
+
+    /// The last line of level error or critical.
+    package struct LastError: Equatable, Sendable {
+        package var text: String
+        package var realtimeMs: UInt64
+
+        package init(text: String, realtimeMs: UInt64) {
+            self.text = text
+            self.realtimeMs = realtimeMs
+        }
     }
 
     private let state: Mutex<State>
@@ -28,6 +40,8 @@ package final class LogSink: Sendable {
         set { state.withLock { $0.level = newValue } }
     }
 
+    package var lastError: LastError? { state.withLock { $0.lastError } }
+
     package func logger() -> Logger {
         Logger(label: program) { _ in DaemonLogHandler(sink: self) }
     }
@@ -35,6 +49,10 @@ package final class LogSink: Sendable {
     func write(_ line: LogLine) {
         let now = Clock.monotonicNanoseconds()
         let admitted = state.withLock { state -> Int? in
+            if line.level >= .error {
+                state.lastError = LastError(
+                    text: line.sentence, realtimeMs: Clock.realtimeNanoseconds() / 1_000_000)
+            }
             guard line.level >= state.level else { return nil }
             return state.guardian.admit(file: line.file, line: line.line, now: now)
         }
@@ -112,15 +130,20 @@ package struct LogLine: Sendable {
     /// `2026-01-31T10:00:00.123Z notice box-builder: message key=value`
     package func text(program: String, realtimeNanoseconds: UInt64) -> String {
         let time = Self.timestamp(realtimeNanoseconds)
-        var text = "\(time) \(level.rawValue) \(program): \(Self.oneLine(message))"
+        return "\(time) \(level.rawValue) \(program): \(sentence)\n"
+    }
+
+    /// `message key=value`
+    package var sentence: String {
+        var text = Self.oneLine(message)
         for field in fields { text += " \(field.name)=\(Self.quoted(field.value))" }
-        return text + "\n"
+        return text
     }
 
     /// The fields of the journal (systemd.journal-fields(7)); ours begin with CELAUT_.
     package func journalEntries(program: String) -> [String] {
         var entries = [
-            "MESSAGE=\(Self.cut(message))", "PRIORITY=\(priority)",
+            "MESSAGE=\(Self.cut(sentence))", "PRIORITY=\(priority)",
             "SYSLOG_IDENTIFIER=celaut-\(program)", "CODE_FILE=\(file)", "CODE_LINE=\(line)",
         ]
         for field in fields {

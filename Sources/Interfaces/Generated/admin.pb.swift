@@ -61,6 +61,53 @@ package nonisolated struct GetStatusReply: Sendable {
   /// Facts of this daemon, sorted by name: {"boxes","12"}, {"cgroup","v1"}.
   package var facts: [Fact] = []
 
+  /// The interfaces it serves, by number.
+  package var interfaces: [ServedInterface] = []
+
+  /// How often it was started again since the machine was.
+  package var restarts: UInt32 = 0
+
+  /// The last line of its log that was an error, of this process, or how the process before it ended
+  /// where that was not as asked. Empty: none.
+  package var lastError: String = String()
+
+  /// When that was: milliseconds since 1970 UTC; 0 where there was none.
+  package var lastErrorMs: UInt64 = 0
+
+  /// Bounds in force that its configuration can change, sorted by name: {"connections","512"}.
+  package var limits: [Fact] = []
+
+  /// Where it keeps its state, on the host.
+  package var statePath: String = String()
+
+  /// Bytes that can still be written there.
+  package var diskFreeBytes: UInt64 = 0
+
+  /// Bytes of that file system.
+  package var diskBytes: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ServedInterface: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its name: "BoxBuilder".
+  package var name: String = String()
+
+  /// Its number on the wire.
+  package var number: UInt32 = 0
+
+  /// The oldest revision that is served.
+  package var revisionMin: UInt32 = 0
+
+  /// The newest, which this build was made of.
+  package var revisionMax: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -107,7 +154,7 @@ nonisolated extension GetStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension GetStatusReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".GetStatusReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}daemon\0\u{1}version\0\u{3}process_id\0\u{3}uptime_ms\0\u{3}private_memory_bytes\0\u{1}connections\0\u{1}requests\0\u{1}facts\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}daemon\0\u{1}version\0\u{3}process_id\0\u{3}uptime_ms\0\u{3}private_memory_bytes\0\u{1}connections\0\u{1}requests\0\u{1}facts\0\u{1}interfaces\0\u{1}restarts\0\u{3}last_error\0\u{3}last_error_ms\0\u{1}limits\0\u{3}state_path\0\u{3}disk_free_bytes\0\u{3}disk_bytes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -123,6 +170,14 @@ nonisolated extension GetStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.connections) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.requests) }()
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.facts) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.interfaces) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.restarts) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.lastError) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.lastErrorMs) }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.limits) }()
+      case 14: try { try decoder.decodeSingularStringField(value: &self.statePath) }()
+      case 15: try { try decoder.decodeSingularUInt64Field(value: &self.diskFreeBytes) }()
+      case 16: try { try decoder.decodeSingularUInt64Field(value: &self.diskBytes) }()
       default: break
       }
     }
@@ -153,6 +208,30 @@ nonisolated extension GetStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.facts.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.facts, fieldNumber: 8)
     }
+    if !self.interfaces.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.interfaces, fieldNumber: 9)
+    }
+    if self.restarts != 0 {
+      try visitor.visitSingularUInt32Field(value: self.restarts, fieldNumber: 10)
+    }
+    if !self.lastError.isEmpty {
+      try visitor.visitSingularStringField(value: self.lastError, fieldNumber: 11)
+    }
+    if self.lastErrorMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastErrorMs, fieldNumber: 12)
+    }
+    if !self.limits.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.limits, fieldNumber: 13)
+    }
+    if !self.statePath.isEmpty {
+      try visitor.visitSingularStringField(value: self.statePath, fieldNumber: 14)
+    }
+    if self.diskFreeBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.diskFreeBytes, fieldNumber: 15)
+    }
+    if self.diskBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.diskBytes, fieldNumber: 16)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -165,6 +244,59 @@ nonisolated extension GetStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.connections != rhs.connections {return false}
     if lhs.requests != rhs.requests {return false}
     if lhs.facts != rhs.facts {return false}
+    if lhs.interfaces != rhs.interfaces {return false}
+    if lhs.restarts != rhs.restarts {return false}
+    if lhs.lastError != rhs.lastError {return false}
+    if lhs.lastErrorMs != rhs.lastErrorMs {return false}
+    if lhs.limits != rhs.limits {return false}
+    if lhs.statePath != rhs.statePath {return false}
+    if lhs.diskFreeBytes != rhs.diskFreeBytes {return false}
+    if lhs.diskBytes != rhs.diskBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ServedInterface: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ServedInterface"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}number\0\u{3}revision_min\0\u{3}revision_max\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.number) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.revisionMin) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.revisionMax) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.number != 0 {
+      try visitor.visitSingularUInt32Field(value: self.number, fieldNumber: 2)
+    }
+    if self.revisionMin != 0 {
+      try visitor.visitSingularUInt32Field(value: self.revisionMin, fieldNumber: 3)
+    }
+    if self.revisionMax != 0 {
+      try visitor.visitSingularUInt32Field(value: self.revisionMax, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ServedInterface, rhs: ServedInterface) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.revisionMin != rhs.revisionMin {return false}
+    if lhs.revisionMax != rhs.revisionMax {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -40,7 +40,7 @@ struct LogTests {
     @Test("The journal gets the fields under our prefix, in its spelling")
     func journal() {
         let entries = line("m", [("exit-code", "7")]).journalEntries(program: "box-builder")
-        #expect(entries.contains("MESSAGE=m"))
+        #expect(entries.contains("MESSAGE=m exit-code=7"))
         #expect(entries.contains("PRIORITY=5"))
         #expect(entries.contains("SYSLOG_IDENTIFIER=celaut-box-builder"))
         #expect(entries.contains("CELAUT_EXIT_CODE=7"))
