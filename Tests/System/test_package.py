@@ -1,0 +1,72 @@
+"""What can be seen of the package and of the units without a machine to run them."""
+
+import re
+import subprocess
+
+import pytest
+
+from conftest import REPOSITORY
+
+UNITS = REPOSITORY / "deploy/systemd"
+# The daemon with privileges: the lowest that works for it (the unit says beside each line why).
+EXPOSURE_MAX = {"celaut-sandbox-supervisor.service": 5.0}
+EXPOSURE_MAX_OTHERS = 1.5
+INSTALLED_BYTES_MAX = 130_000_000
+
+
+def test_lintian_finds_no_error(package):
+    done = subprocess.run(
+        ["lintian", "--fail-on", "error", "--allow-root", package], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_package_takes_at_most_130_megabytes(package):
+    size = subprocess.run(
+        ["dpkg-deb", "--field", package, "Installed-Size"], text=True, check=True,
+        stdout=subprocess.PIPE).stdout
+    print(f"installed: {int(size) * 1024 / 1e6:.1f} MB")
+    assert int(size) * 1024 <= INSTALLED_BYTES_MAX
+
+
+def test_every_program_of_the_package_has_a_page(package):
+    listed = subprocess.run(
+        ["dpkg-deb", "--contents", package], text=True, check=True, stdout=subprocess.PIPE).stdout
+    names = {line.split()[5] for line in listed.splitlines()}
+    for page in ("man1/celautctl.1.gz", "man1/celautctl-run.1.gz", "man8/celaut-box-builder.8.gz",
+                 "man8/celaut-gateway-broker.8.gz", "man8/celaut-sandbox-supervisor.8.gz"):
+        assert f"./usr/share/man/{page}" in names, page
+    for shell in ("bash-completion/completions/celautctl", "zsh/vendor-completions/_celautctl",
+                  "fish/vendor_completions.d/celautctl.fish"):
+        assert f"./usr/share/{shell}" in names, shell
+
+
+def services():
+    """The units that run a program of ours."""
+    return sorted(path for path in UNITS.glob("*.service") if "Type=notify" in path.read_text())
+
+
+@pytest.mark.parametrize("unit", services(), ids=lambda path: path.stem)
+def test_no_unit_leaves_more_open_than_it_needs(unit):
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", unit], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    found = re.search(r"exposure level for (\S+): ([0-9.]+)", done.stdout)
+    assert found, done.stdout
+    print(f"{found[1]:40} {found[2]}")
+    allowed = EXPOSURE_MAX.get(unit.name, EXPOSURE_MAX_OTHERS)
+    left_open = [line for line in done.stdout.splitlines() if line.startswith("✗")]
+    assert float(found[2]) <= allowed, "\n".join(left_open)
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
+    for unit in UNITS.iterdir():
+        # The programs and pages are not installed on this machine.
+        text = re.sub(r"^ExecStart=\S+.*", "ExecStart=/bin/true", unit.read_text(), flags=re.M)
+        text = re.sub(r"^Documentation=.*\n", "", text, flags=re.M)
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--recursive-errors=no", *tmp_path.iterdir()], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    ours = [line for line in done.stdout.splitlines() if "celaut" in line]
+    assert done.returncode == 0 and not ours, done.stdout
