@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 /// A box builder that answers with what it was asked.
-private actor EchoBuilder: BoxBuilderHandler {
+private actor EchoBuilder: UnaskedBoxBuilder {
     func importBox(
         _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext,
         items: ItemSink<ImportBoxItem>

@@ -49,7 +49,7 @@ final class Served: Sendable {
 }
 
 /// Answers as its request says: `RemoveBox` by the box's name, `ListBoxes` for ever.
-actor SampleHandler: BoxBuilderHandler {
+actor SampleHandler: UnaskedBoxBuilder {
     nonisolated let loop: EventLoop
     /// Items that were sent.
     private(set) var sent = 0

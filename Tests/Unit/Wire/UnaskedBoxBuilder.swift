@@ -1,8 +1,10 @@
 import Interfaces
 import Syscalls
 
-/// What nobody asks it here.
-extension SampleHandler {
+/// A box builder of which not everything is asked.
+protocol UnaskedBoxBuilder: BoxBuilderHandler {}
+
+extension UnaskedBoxBuilder {
     func verifyStore(
         _ request: VerifyStoreRequest, context: CallContext, items: ItemSink<VerifyStoreItem>
     ) async throws(Fault) { throw Fault(.unsupported) }
