@@ -15,6 +15,7 @@ package enum Catalogue {
     package static let messages: [any Message.Type] = [
         GetStatusRequest.self,
         GetStatusReply.self,
+        ServedInterface.self,
         Fact.self,
         ImportBoxRequest.self,
         ImportBoxItem.self,
