@@ -76,7 +76,13 @@ package actor BoxBuilderService {
                 actual: UInt64(ImportQueueMachine.waitingMax) + 1)
         case .waits(let ticket):
             let hasTurn = await withTaskCancellationHandler {
-                await withCheckedContinuation { turns[ticket] = $0 }
+                await withCheckedContinuation { asleep in
+                    // Looked at here and not before: the turn may come, or the caller give up,
+                    // while the task goes to sleep.
+                    if queue.isRunning(ticket) { return asleep.resume(returning: true) }
+                    if Task.isCancelled || isStopping { return asleep.resume(returning: false) }
+                    turns[ticket] = asleep
+                }
             } onCancel: {
                 loop.post { self.assumeIsolated { $0.giveUp(ticket) } }
             }

@@ -23,6 +23,8 @@ package struct ImportQueueMachine: Sendable {
 
     package init() {}
 
+    package func isRunning(_ ticket: Ticket) -> Bool { running.contains(ticket) }
+
     package var runningCount: Int { running.count }
     package var waitingCount: Int { waiting.count }
 

@@ -101,8 +101,13 @@ package actor GatewayService {
                     let errand = errands.removeFirst()
                     group.addTask { await self.run(errand) }
                 }
-                if outbox.isEmpty, errands.isEmpty, !isPaymentDue, !isStopping {
-                    await withCheckedContinuation { wakeUp = $0 }
+                await withCheckedContinuation { asleep in
+                    // Looked at here and not before: work may come while the task goes to sleep.
+                    if outbox.isEmpty, errands.isEmpty, !isPaymentDue, !isStopping {
+                        wakeUp = asleep
+                    } else {
+                        asleep.resume()
+                    }
                 }
             }
             await performSteps()
@@ -149,8 +154,10 @@ package actor GatewayService {
 
     /// Waits until a step is durable and performed.
     func settle(_ target: UInt64) async {
-        guard outbox.performed < target, !isStopping else { return }
-        await withCheckedContinuation { settlers.append((target, $0)) }
+        await withCheckedContinuation { asleep in
+            if outbox.performed >= target || isStopping { return asleep.resume() }
+            settlers.append((target, asleep))
+        }
     }
 
     private func setAlarm() {

@@ -188,8 +188,13 @@ package actor SandboxService {
 
     /// Waits until all that was decided so far is on the disk.
     func untilSaved() async throws(Fault) {
-        if !isSaving, unsaved.isEmpty, forgotten.isEmpty { return }
-        let fault: Fault? = await withCheckedContinuation { saves.append($0) }
+        let fault: Fault? = await withCheckedContinuation { asleep in
+            // Looked at here and not before: a write may end while the task goes to sleep.
+            if !isSaving, unsaved.isEmpty, forgotten.isEmpty {
+                return asleep.resume(returning: nil)
+            }
+            saves.append(asleep)
+        }
         if let fault { throw fault }
     }
 

@@ -158,9 +158,13 @@ actor DaemonLife {
 
     // MARK: The end
 
+    /// The end may come while the task goes to sleep: what is waited for is looked at once it is
+    /// asleep, not before.
     private func nextEnd() async -> End {
-        if let end { return end }
-        return await withCheckedContinuation { waiter = $0 }
+        await withCheckedContinuation { asleep in
+            if let end { return asleep.resume(returning: end) }
+            waiter = asleep
+        }
     }
 
     /// The first reason counts.

@@ -1,5 +1,6 @@
 """Starting and ending: of the foreground node, and of each daemon by hand as a service manager would."""
 
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from node import BINARIES, CELAUTCTL, DAEMONS, Node, Traces, nothing_new_since
 
 USAGE, CONFIGURATION_MISSING, SOCKETS, STATE_TAKEN, CONFIGURATION = 64, 66, 69, 75, 78
 README = Path(__file__).resolve().parents[2] / "Daemons"
+BENCH = Path(__file__).resolve().parents[1] / "Bench"
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,27 @@ def test_a_daemon_says_ready_serves_and_ends_with_zero_on_sigterm(configurations
             assert closed.value.reason == "STOPPING"
         assert daemon.process.wait(10) == 0, daemon.errors()
         assert "STOPPING=1" in daemon.notifications()
+
+
+def test_a_daemon_asked_to_end_the_moment_it_is_ready_ends(configurations, name, scratch):
+    """Once in some dozens of starts the signal meets the task that waits for it falling asleep."""
+    rig = scratch / "spawn-ready"
+    subprocess.run(["gcc", "-O2", "-o", rig, BENCH / "spawn-ready.c"], check=True)
+    configuration = configurations[name]
+    config = scratch / f"{name}.toml"
+    config.write_text(configuration.text)
+    arguments = list(configuration.arguments)
+    arguments[arguments.index("--config") + 1] = str(config)
+    rounds = subprocess.Popen(
+        ["taskset", "-c", "0", rig, "120", str(configuration.uid), scratch / f"{name}.sock", name,
+         BINARIES / name, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        said, _ = rounds.communicate(timeout=60)
+        assert rounds.returncode == 0, said[-2000:]
+    finally:
+        if rounds.poll() is None:
+            os.killpg(rounds.pid, signal.SIGKILL)
 
 
 def test_an_unknown_key_in_the_configuration_is_refused_by_name(configurations, name):
