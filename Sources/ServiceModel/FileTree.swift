@@ -64,6 +64,46 @@ package struct FileTree: Equatable, Sendable {
         }
     }
 
+    /// Where a link in a directory leads, by its text alone: ".." at the root stays there.
+    package static func resolve(_ text: String, in directory: some Collection<String>) -> String {
+        var names = text.utf8.first == UInt8(ascii: "/") ? [] : Array(directory)
+        // By bytes: "/" and a combining mark behind it are one Character.
+        for part in text.utf8.split(separator: UInt8(ascii: "/")) where !part.elementsEqual([46]) {
+            if part.elementsEqual([46, 46]) {
+                _ = names.popLast()
+            } else {
+                names.append(String(Substring(part)))
+            }
+        }
+        return "/" + names.joined(separator: "/")
+    }
+
+    /// The path of a link whose own text leads elsewhere than its target.
+    func firstBadLink() -> String? {
+        var names: [String] = []
+        return Self.firstBadLink(entries, in: &names)
+    }
+
+    private static func firstBadLink(
+        _ entries: [TreeEntry], in names: inout [String]
+    ) -> String? {
+        for entry in entries {
+            switch entry.content {
+            case .link(let target):
+                guard let text = entry.linkText else { continue }
+                if !resolve(text, in: names).utf8.elementsEqual(target.utf8) {
+                    return (names + [entry.name]).joined(separator: "/")
+                }
+            case .directory(let below):
+                names.append(entry.name)
+                defer { names.removeLast() }
+                if let path = firstBadLink(below, in: &names) { return path }
+            case .file: continue
+            }
+        }
+        return nil
+    }
+
     private static func find(_ name: String, in entries: [TreeEntry]) -> TreeEntry? {
         var low = 0
         var high = entries.count
@@ -111,6 +151,15 @@ package struct ContentDigest: Hashable, Sendable {
             words[index / 8] = words[index / 8] << 8 | UInt64(byte)
         }
         self.words = (words[0], words[1], words[2], words[3])
+    }
+
+    /// Of an empty content.
+    package static let ofNothing = ContentDigest(
+        (0xE3B0_C442_98FC_1C14, 0x9AFB_F4C8_996F_B924, 0x27AE_41E4_649B_934C, 0xA495_991B_7852_B855)
+    )
+
+    private init(_ words: (UInt64, UInt64, UInt64, UInt64)) {
+        self.words = words
     }
 
     package var bytes: [UInt8] {

@@ -37,6 +37,15 @@ package struct TreeEntry: Sendable {
         extras = Extras(linkText: linkText, extended: extended)
     }
 
+    /// Whether a directory can have an entry of this name: not empty, ".", or "..", at most 255
+    /// bytes, no slash, no NUL.
+    package static func isName(_ text: String) -> Bool {
+        let bytes = text.utf8
+        return !bytes.isEmpty && bytes.count <= 255 && !bytes.elementsEqual(".".utf8)
+            && !bytes.elementsEqual("..".utf8)
+            && !bytes.contains { $0 == 0 || $0 == UInt8(ascii: "/") }
+    }
+
     /// What the symbolic link itself says where that is not `target`: "../lib". nil where it is.
     package var linkText: String? {
         get { extras?.linkText }
@@ -131,4 +140,8 @@ package struct FileAttributes: Equatable, Sendable {
     package static let directory = FileAttributes(mode: typeDirectory | 0o755)
 
     package var permissions: UInt32 { mode & 0o7777 }
+
+    /// What an instance sees of them: no bits that change who a program runs as. A box that comes
+    /// from elsewhere may have them, and its id covers them.
+    package var permissionsInside: UInt32 { mode & 0o1777 }
 }
