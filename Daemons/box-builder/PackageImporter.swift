@@ -29,9 +29,9 @@ package struct PackageImporter: Sendable {
         var failure: Fault?
         var kept: Set<ContentDigest> = []
         do throws(Fault) {
-            let intake = try ServiceIntake(store, contents: contents, forms: forms)
             var names: [ContentDigest: [UInt8]] = [:]
-            try read(source, request.codec, into: intake, &names, progress, isCancelled)
+            let intake = try read(
+                source, request.codec, contents, forms, &names, progress, isCancelled)
             let result = try intake.finish()
             guard expected == nil || expected == result.id else {
                 throw Fault(
@@ -75,10 +75,10 @@ package struct PackageImporter: Sendable {
     }
 
     private func read(
-        _ source: borrowing Descriptor, _ codec: Codec, into intake: ServiceIntake,
-        _ names: inout [ContentDigest: [UInt8]], _ progress: (ImportProgress) -> Void,
-        _ isCancelled: () -> Bool
-    ) throws(Fault) {
+        _ source: borrowing Descriptor, _ codec: Codec, _ contents: ImportedContents,
+        _ forms: ImportedContents, _ names: inout [ContentDigest: [UInt8]],
+        _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
+    ) throws(Fault) -> ServiceIntake {
         var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
         var run = try Self.next(source, &buffer, isCancelled)
         guard !run.isEmpty else { throw .invalid(.truncated, subject: "package") }
@@ -91,22 +91,27 @@ package struct PackageImporter: Sendable {
         step.phase = .reading
         switch codec {
         case .proto3:
+            let intake = try ServiceIntake(store, contents: contents, forms: forms)
             while !run.isEmpty {
                 try intake.feed(run)
                 step.bytes = intake.bytes
                 progress(step)
                 run = try Self.next(source, &buffer, isCancelled)
             }
+            return intake
         case .bee:
-            var package = PackageIntake(store, index, intake)
+            var package = try PackageIntake(store, index, contents) { () throws(Fault) in
+                try ServiceIntake(store, contents: contents, forms: forms)
+            }
             while !run.isEmpty {
                 try package.feed(run)
-                step.bytes = intake.bytes
+                step.bytes = package.bytes
                 progress(step)
                 run = try Self.next(source, &buffer, isCancelled)
             }
-            try package.end()
+            let intake = try package.end()
             names = package.names
+            return intake
         case .json, .jsonZip, .unspecified, .UNRECOGNIZED:
             throw Fault(.unsupported, subject: "codec", lines: ["proto3", "bee"])
         }

@@ -1,17 +1,34 @@
 import Interfaces
 import ServiceModel
 import SharedCrypto
+import Syscalls
 
 /// Takes the bytes of a package (`.celaut.bee`): its records to a service's bytes, its blocks checked
 /// against the digests they are named by, and those that were left out taken from the store.
+///
+/// The bytes of a service come in one of two ways, told apart at the first block. Expanded: each block
+/// stands in its place between its markers, and nothing has to be put together. With pointers: a
+/// pointer stands where the bytes would, the blocks come behind, and the service is expanded when all
+/// is there. For the second the bytes before the first block are kept aside in a file.
 struct PackageIntake {
     private let store: ObjectStore
     private let index: BoxIndex
-    private let intake: ServiceIntake
+    private let contents: ImportedContents
+    private let makeIntake: () throws(Fault) -> ServiceIntake
+    private var intake: ServiceIntake
     private var reader = BeeReader()
     private var open: [OpenBlock] = []
+    private var aside: PackageAside?
+    private var isPointed = false
+    /// Why the bytes aside are no expanded service: what is wrong, unless they turn out to have
+    /// pointers.
+    private var refusal: Fault?
+    private var blocks: [String: PointerExpansion.Block] = [:]
     /// What blocks that are contents are named by.
     private(set) var names: [ContentDigest: [UInt8]] = [:]
+
+    // LIMIT: blocks of a package with pointers, whose names are held: as many as a tree has entries.
+    private static let blocksMax = FileTree.entriesMax
 
     private struct OpenBlock {
         let block: BeeRecord.Block
@@ -22,35 +39,46 @@ struct PackageIntake {
         var bytes: UInt64 = 0
     }
 
-    init(_ store: ObjectStore, _ index: BoxIndex, _ intake: ServiceIntake) {
+    /// - Parameter makeIntake: for the service from its first byte on.
+    init(
+        _ store: ObjectStore, _ index: BoxIndex, _ contents: ImportedContents,
+        _ makeIntake: @escaping () throws(Fault) -> ServiceIntake
+    ) throws(Fault) {
         self.store = store
         self.index = index
-        self.intake = intake
+        self.contents = contents
+        self.makeIntake = makeIntake
+        intake = try makeIntake()
+        aside = try PackageAside(store)
     }
+
+    /// Bytes of the expanded service so far.
+    var bytes: UInt64 { intake.bytes }
 
     mutating func feed(_ run: ArraySlice<UInt8>) throws(Fault) {
         var rest = run
         while let event = try next(&rest) {
             switch event {
             case .metadata, .service, .serviceEnds: continue
-            case .bytes(let bytes):
-                hash(bytes)
-                try intake.feed(bytes)
-            case .blockBegins(let block):
-                guard let name = block.sha3 else { continue }
-                open.append(OpenBlock(block: block, name: name, length: intake.contentNext))
-            case .blockEnds:
-                try close()
+            case .bytes(let bytes): try take(bytes)
+            case .blockBegins(let block): try begin(block)
+            case .blockEnds: try close()
             }
         }
     }
 
-    func end() throws(Fault) {
+    /// There is no more.
+    ///
+    /// - Returns: what has the service.
+    mutating func end() throws(Fault) -> ServiceIntake {
         do throws(PackageError) {
             try reader.end()
         } catch {
             throw error.fault
         }
+        if isPointed { try expand() }
+        if let refusal { throw refusal }
+        return intake
     }
 
     private mutating func next(
@@ -59,32 +87,99 @@ struct PackageIntake {
         do throws(PackageError) {
             return try reader.next(&rest)
         } catch {
-            throw error.fault
+            throw refusal ?? error.fault
         }
     }
 
-    private mutating func hash(_ run: ArraySlice<UInt8>) {
+    private mutating func take(_ bytes: ArraySlice<UInt8>) throws(Fault) {
         for position in open.indices {
-            // SAFETY: the run is only read, during the call.
-            unsafe run.withUnsafeBytes { unsafe open[position].hash.update(bufferPointer: $0) }
-            open[position].bytes += UInt64(run.count)
+            open[position].hash.take(bytes)
+            open[position].bytes += UInt64(bytes.count)
         }
+        if isPointed, !open.isEmpty {
+            // SAFETY: bytes have no padding.
+            return try unsafe contents.append(bytes.span.bytes)
+        }
+        if aside != nil { try aside?.take(bytes) }
+        guard !isPointed, refusal == nil else { return }
+        do throws(Fault) {
+            try intake.feed(bytes)
+        } catch {
+            guard aside != nil, error.code == .invalid else { throw error }
+            refusal = error
+        }
+    }
+
+    private mutating func begin(_ block: BeeRecord.Block) throws(Fault) {
+        guard let name = block.sha3 else { return }
+        if aside != nil, !isPointed {
+            if try aside?.holdsPointer(to: name) == true {
+                isPointed = true
+                refusal = nil
+            } else {
+                // The block is in its place: what came before it is needed no more.
+                aside = nil
+            }
+        }
+        if let refusal { throw refusal }
+        if isPointed {
+            guard open.isEmpty else {
+                throw .invalid(.malformed, subject: "package: block", actual: reader.offset)
+            }
+            try contents.begin()
+        }
+        open.append(
+            OpenBlock(block: block, name: name, length: isPointed ? nil : intake.contentNext))
     }
 
     private mutating func close() throws(Fault) {
         guard let last = open.last else { return }
+        if isPointed { return try closePointed(last) }
         if last.bytes == 0 { try recall(last) }
         let closed = open.removeLast()
         let computed = Array(closed.hash.finalize())
-        guard computed == closed.name else {
-            throw Fault(
-                .corrupt, subject: Hexadecimal.text(closed.name),
-                lines: [Hexadecimal.text(computed)])
-        }
+        guard computed == closed.name else { throw Self.corrupt(closed.name, computed) }
         // The whole of a content, and nothing else.
         if let length = closed.length, length == closed.bytes, let digest = intake.ended {
             names[digest] = closed.name
         }
+    }
+
+    private mutating func closePointed(_ block: OpenBlock) throws(Fault) {
+        open.removeLast()
+        guard blocks.count < Self.blocksMax else {
+            throw .limitReached(subject: "blocks", limit: UInt64(Self.blocksMax))
+        }
+        let text = Hexadecimal.text(block.name)
+        let digest: ContentDigest
+        var bytes = block.bytes
+        if bytes > 0 || block.name == Hash.Algorithm.sha3.type {
+            digest = try contents.finish()
+        } else {
+            contents.discard()
+            guard let known = try known(block.block, block.name), try contents.rely(on: known)
+            else { throw Fault(.notFound, subject: "block \(text)") }
+            digest = known
+            try store.forEachRun(of: known) { run in bytes += UInt64(run.count) }
+        }
+        let isExact = block.bytes == 0 || Array(block.hash.finalize()) == block.name
+        blocks[text] = PointerExpansion.Block(digest: digest, bytes: bytes, isExact: isExact)
+        if isExact { names[digest] = block.name }
+    }
+
+    private mutating func expand() throws(Fault) {
+        guard let file = try aside?.finish() else { return }
+        let (store, blocks) = (store, blocks)
+        let intake = try makeIntake()
+        self.intake = intake
+        var expansion = PointerExpansion(
+            block: { name in blocks[Hexadecimal.text(name)] },
+            open: { block, subject throws(Fault) in
+                try PackageFile(store, block.digest, bytes: block.bytes, subject: subject)
+            },
+            give: { run throws(Fault) in try intake.feed(run) },
+            adopt: { digest throws(Fault) in try intake.adopt(digest) { _ in } })
+        try expansion.run(file)
     }
 
     /// A block that came without its bytes: the sender was told that it is here.
@@ -93,8 +188,14 @@ struct PackageIntake {
         guard let digest = try known(block.block, block.name) else {
             throw Fault(.notFound, subject: "block \(Hexadecimal.text(block.name))")
         }
-        let intake = intake
-        try intake.adopt(digest) { run in hash(run) }
+        var open = open
+        try intake.adopt(digest) { run in
+            for position in open.indices {
+                open[position].hash.take(run)
+                open[position].bytes += UInt64(run.count)
+            }
+        }
+        self.open = open
     }
 
     private func known(
@@ -107,5 +208,10 @@ struct PackageIntake {
             return digest
         }
         return try index.content(ofBlock: name)
+    }
+
+    private static func corrupt(_ name: [UInt8], _ computed: [UInt8]) -> Fault {
+        Fault(
+            .corrupt, subject: Hexadecimal.text(name), lines: [Hexadecimal.text(computed)])
     }
 }

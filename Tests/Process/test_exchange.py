@@ -125,6 +125,60 @@ def test_a_package_may_have_a_tree_as_a_block_with_blocks_in_it(node):
     check(node, data, whole)
 
 
+def pointed(name, content, typed=True, mode=0o100644):
+    return branch(name, bee.pointer(hashlib.sha3_256(content).digest(), typed), mode)
+
+
+def test_pointers_are_replaced_by_the_blocks_that_follow_and_lengths_rewritten(node):
+    small = (branch("start", START, 0o100755) + branch("z", b"small"))
+    sent = service(pointed("large", LARGE) + pointed("again", LARGE) + small, more=blob(77, b"more"))
+    whole = service(branch("large", LARGE) + branch("again", LARGE) + small, more=blob(77, b"more"))
+    check(node, bee.package(bee.chunks(sent), bee.block(LARGE)), whole)
+
+
+@pytest.mark.parametrize("named_by_expansion", [False, True])
+def test_a_tree_block_has_pointers_that_inherit_their_type(node, named_by_expansion):
+    inner = pointed("large", LARGE, typed=False) + branch("note", b"n")
+    expanded = branch("large", LARGE) + branch("note", b"n")
+    name = hashlib.sha3_256(expanded if named_by_expansion else inner).digest()
+
+    def directory(content):
+        return blob(1, blob(1, "srv") + blob(4, content) + identity.attributes(0o040755))
+    start = branch("start", START, 0o100755)
+    whole = service(start + directory(expanded))
+    check(node, bee.package(
+        bee.chunks(service(start + directory(bee.pointer(name)))), bee.block(inner, name=name),
+        bee.block(LARGE)), whole)
+    # The whole filesystem as a block, with that one in it.
+    tree_block = start + directory(bee.pointer(name, typed=False))
+    top = blob(2, identity.tags(1, "linux/amd64")
+               + blob(2, bee.pointer(hashlib.sha3_256(tree_block).digest())) + blob(3, blob(1, "start")))
+    check(node, bee.package(
+        bee.chunks(top), bee.block(tree_block), bee.block(LARGE), bee.block(inner, name=name)), whole)
+
+
+def test_a_tree_that_points_at_itself_or_at_nothing_is_refused(node):
+    name = b"\x11" * 32
+    loop = blob(1, blob(1, "a") + blob(4, bee.pointer(name)) + identity.attributes(0o040755))
+    data = bee.package(bee.chunks(service(loop)), bee.block(loop, name=name))
+    assert refused(node, data).reason == "TOO_DEEP"
+    twice = b"".join(
+        blob(1, blob(1, n) + blob(4, bee.pointer(name)) + identity.attributes(0o040755))
+        for n in "ab")
+    assert refused(node, bee.package(
+        bee.chunks(service(twice)), bee.block(twice, name=name))).reason in (
+            "TOO_DEEP", "TOO_MANY_ENTRIES")
+    wrong = bee.package(bee.chunks(service(pointed("large", LARGE))),
+                        bee.block(LARGE[:-1], name=hashlib.sha3_256(LARGE).digest()))
+    assert refused(node, wrong).code == "CORRUPT"
+
+
+def test_a_file_that_looks_like_a_pointer_is_a_file_where_no_block_has_that_name(node):
+    whole = service(branch("start", START, 0o100755) + branch("p", bee.pointer(b"p" * 32)))
+    check(node, whole, whole)
+    check(node, bee.package(bee.chunks(whole)), whole)
+
+
 def test_what_nobody_here_would_write_comes_back_as_it_came(node):
     """Branches out of order, fields in another order, fields that nobody knows, long varints."""
     filesystem = (branch("start", START, 0o100755) + branch("z", b"1") + branch("a", LARGE[:300])

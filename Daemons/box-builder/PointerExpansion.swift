@@ -1,0 +1,279 @@
+import Interfaces
+import ServiceModel
+import SharedCrypto
+
+/// Replaces the pointers of a service by the blocks they name, and every length around them, as the
+/// rule of the id asks (celaut-wire-facts, "Hashes and ids").
+///
+/// A pointer stands where the content of a file, or a whole directory, would: a serialized block, with
+/// the type of its digest or without; then it has the type of the pointer whose tree it is in. Two
+/// passes over the same bytes: the first finds the lengths, the second gives the bytes on. A tree may
+/// point at itself: depth and number of entries are bounded.
+struct PointerExpansion {
+    /// A block as it came.
+    struct Block {
+        let digest: ContentDigest
+        let bytes: UInt64
+        /// Whether the bytes that came have the digest they are named by; where not, the expanded
+        /// ones must.
+        let isExact: Bool
+    }
+
+    private enum Kind {
+        case service, container, directory, branch
+
+        /// What a field of it holds, where that can be or hold a pointer.
+        func child(_ number: UInt64) -> Child? {
+            switch (self, number) {
+            case (.service, 2): .message(.container)
+            case (.container, 2), (.branch, 4): .tree
+            case (.directory, 1): .message(.branch)
+            case (.branch, 2): .file
+            default: nil
+            }
+        }
+    }
+
+    private enum Child {
+        case message(Kind)
+        case tree
+        case file
+    }
+
+    /// A message that is being read. On a list and not on the stack: a tree can be deep.
+    private struct Frame {
+        let kind: Kind
+        let file: PackageFile
+        var at: UInt64
+        let end: UInt64
+        /// A pointer in it may do without its type.
+        let isTyped: Bool
+        /// The name that the hash of its bytes must be; nil where that is known.
+        var name: [UInt8]?
+        /// The field of the message around it that it is, and where its length is kept.
+        var field: PackageFile.Field?
+        var place = 0
+        var total: UInt64 = 0
+
+        init(_ kind: Kind, _ file: PackageFile, _ range: Range<UInt64>, isTyped: Bool) {
+            self.kind = kind
+            self.file = file
+            at = range.lowerBound
+            end = range.upperBound
+            self.isTyped = isTyped
+        }
+    }
+
+    // LIMIT: messages within messages: two for each directory, and those around the tree.
+    private static let framesMax = 2 * FileTree.depthMax + 4
+
+    // LIMIT: fields that hold something: three for each entry, and those around the tree.
+    private static let lengthsMax = 3 * FileTree.entriesMax + 4
+
+    private let block: ([UInt8]) throws(Fault) -> Block?
+    private let open: (Block, String) throws(Fault) -> PackageFile
+    private let give: (ArraySlice<UInt8>) throws(Fault) -> Void
+    private let adopt: (ContentDigest) throws(Fault) -> Void
+    /// Of the fields that hold something, in the order in which they are met.
+    private var lengths: [UInt64] = []
+    private var met = 0
+    /// The hashes of the trees that are being given and have to have their names.
+    private var checked: [SHA3_256] = []
+
+    /// - Parameters:
+    ///   - block: the block with a name; nil where there is none.
+    ///   - open: its bytes.
+    ///   - give: takes expanded bytes.
+    ///   - adopt: takes a content whole.
+    init(
+        block: @escaping ([UInt8]) throws(Fault) -> Block?,
+        open: @escaping (Block, String) throws(Fault) -> PackageFile,
+        give: @escaping (ArraySlice<UInt8>) throws(Fault) -> Void,
+        adopt: @escaping (ContentDigest) throws(Fault) -> Void
+    ) {
+        self.block = block
+        self.open = open
+        self.give = give
+        self.adopt = adopt
+    }
+
+    mutating func run(_ file: PackageFile) throws(Fault) {
+        try measure(file)
+        try write(file)
+    }
+
+    // MARK: Pointers
+
+    /// The pointer in a payload. Anything that names no block is a content like others.
+    private func pointer(
+        _ file: PackageFile, _ payload: Range<UInt64>, isTyped: Bool
+    ) throws(Fault) -> (name: [UInt8], block: Block)? {
+        // 36 bytes without a type, 70 with one; with the types of several algorithms, more.
+        guard (36...256).contains(payload.upperBound - payload.lowerBound) else { return nil }
+        let bytes = Array(try file.read(payload))
+        guard let pointer = try? BeeRecord.Block(decoding: bytes) else { return nil }
+        var name = pointer.sha3
+        if name == nil, isTyped, pointer.hashes.count == 1, pointer.hashes[0].type.isEmpty,
+            pointer.hashes[0].value.count == 32
+        {
+            name = pointer.hashes[0].value
+        }
+        guard let name, let block = try block(name) else { return nil }
+        return (name, block)
+    }
+
+    /// What a field holds, as a message to be read; nil for the content of a file.
+    private func frame(
+        _ child: Child, _ around: Frame, _ payload: Range<UInt64>
+    ) throws(Fault) -> Frame? {
+        switch child {
+        case .file:
+            return nil
+        case .message(let kind):
+            return Frame(kind, around.file, payload, isTyped: around.isTyped)
+        case .tree:
+            guard let (name, block) = try pointer(around.file, payload, isTyped: around.isTyped)
+            else { return Frame(.directory, around.file, payload, isTyped: around.isTyped) }
+            let file = try open(block, "block \(Hexadecimal.text(name))")
+            var frame = Frame(.directory, file, 0..<file.bytes, isTyped: true)
+            if !block.isExact { frame.name = name }
+            return frame
+        }
+    }
+
+    // MARK: Lengths
+
+    /// Finds the expanded length of every field that holds something.
+    private mutating func measure(_ file: PackageFile) throws(Fault) {
+        var frames = [Frame(.service, file, 0..<file.bytes, isTyped: false)]
+        while var frame = frames.popLast() {
+            guard frame.at < frame.end else {
+                guard let field = frame.field, var around = frames.popLast() else { continue }
+                lengths[frame.place] = frame.total
+                try Self.add(field, frame.total, to: &around)
+                frames.append(around)
+                continue
+            }
+            let field = try frame.file.field(at: frame.at, before: frame.end)
+            frame.at = field.whole.upperBound
+            guard let payload = field.payload, let child = frame.kind.child(field.number) else {
+                frame.total += field.whole.upperBound - field.whole.lowerBound
+                frames.append(frame)
+                continue
+            }
+            guard lengths.count < Self.lengthsMax else {
+                throw .invalid(
+                    .tooManyEntries, subject: "service", limit: UInt64(FileTree.entriesMax))
+            }
+            lengths.append(0)
+            if var inner = try self.frame(child, frame, payload) {
+                guard frames.count + 2 <= Self.framesMax else {
+                    throw .invalid(
+                        .tooDeep, subject: "service", limit: UInt64(FileTree.depthMax))
+                }
+                inner.field = field
+                inner.place = lengths.count - 1
+                frames.append(frame)
+                frames.append(inner)
+            } else {
+                let length =
+                    try pointer(frame.file, payload, isTyped: frame.isTyped)?.block.bytes
+                    ?? payload.upperBound - payload.lowerBound
+                lengths[lengths.count - 1] = length
+                try Self.add(field, length, to: &frame)
+                frames.append(frame)
+            }
+        }
+    }
+
+    private static func add(
+        _ field: PackageFile.Field, _ length: UInt64, to frame: inout Frame
+    ) throws(Fault) {
+        let head = field.tag.upperBound - field.tag.lowerBound + lengthBytes(field, length)
+        frame.total += head + length
+        // Two of them can be added without passing the end of the numbers.
+        guard frame.total < 1 << 62 else {
+            throw .tooLarge(subject: "service", limit: 1 << 62, actual: frame.total)
+        }
+    }
+
+    /// A length that stays keeps its bytes, however many they are.
+    private static func lengthBytes(_ field: PackageFile.Field, _ length: UInt64) -> UInt64 {
+        guard let payload = field.payload, payload.upperBound - payload.lowerBound != length else {
+            return field.lengthBytes
+        }
+        return ProtoWriter.varintLength(length)
+    }
+
+    // MARK: Bytes
+
+    private mutating func write(_ file: PackageFile) throws(Fault) {
+        var frames = [Frame(.service, file, 0..<file.bytes, isTyped: false)]
+        while var frame = frames.popLast() {
+            guard frame.at < frame.end else {
+                if let name = frame.name { try check(name) }
+                continue
+            }
+            let field = try frame.file.field(at: frame.at, before: frame.end)
+            frame.at = field.whole.upperBound
+            guard let payload = field.payload, let child = frame.kind.child(field.number) else {
+                try copy(frame.file, field.whole)
+                frames.append(frame)
+                continue
+            }
+            try head(frame.file, field, payload)
+            if let inner = try self.frame(child, frame, payload) {
+                if inner.name != nil { checked.append(SHA3_256()) }
+                frames.append(frame)
+                frames.append(inner)
+            } else {
+                try content(frame, payload)
+                frames.append(frame)
+            }
+        }
+    }
+
+    private mutating func head(
+        _ file: PackageFile, _ field: PackageFile.Field, _ payload: Range<UInt64>
+    ) throws(Fault) {
+        let length = lengths[met]
+        met += 1
+        guard payload.upperBound - payload.lowerBound != length else {
+            return try copy(file, field.whole.lowerBound..<payload.lowerBound)
+        }
+        try copy(file, field.tag)
+        var head = ProtoWriter()
+        head.varint(length)
+        for place in checked.indices { checked[place].take(head.bytes[...]) }
+        try give(head.bytes[...])
+    }
+
+    private mutating func content(_ frame: Frame, _ payload: Range<UInt64>) throws(Fault) {
+        guard let (name, block) = try pointer(frame.file, payload, isTyped: frame.isTyped) else {
+            return try copy(frame.file, payload)
+        }
+        guard block.isExact else { throw Fault(.corrupt, subject: Hexadecimal.text(name)) }
+        if checked.isEmpty { return try adopt(block.digest) }
+        let content = try open(block, "block \(Hexadecimal.text(name))")
+        try copy(content, 0..<content.bytes)
+    }
+
+    /// The tree that ended has the digest it is named by.
+    private mutating func check(_ name: [UInt8]) throws(Fault) {
+        guard let hash = checked.popLast() else { return }
+        let computed = Array(hash.finalize())
+        guard computed == name else {
+            throw Fault(
+                .corrupt, subject: Hexadecimal.text(name), lines: [Hexadecimal.text(computed)])
+        }
+    }
+
+    private mutating func copy(_ file: PackageFile, _ range: Range<UInt64>) throws(Fault) {
+        var hashes = checked
+        try file.forEachRun(range) { run throws(Fault) in
+            for place in hashes.indices { hashes[place].take(run) }
+            try give(run)
+        }
+        checked = hashes
+    }
+}
