@@ -78,7 +78,7 @@ package struct BoxTerms: Sendable, Equatable {
 /// nowhere would be worse than none.
 package enum ConfigurationContent {
     package static func bytes(_ plan: InstancePlan) -> [UInt8] {
-        var variables: [String: [UInt8]] = [:]
+        var variables: TextMap<[UInt8]> = [:]
         for variable in plan.environment { variables[variable.name] = variable.valueBytes }
         let limits = plan.request.limits
         let file = ConfigurationFile(

@@ -33,13 +33,13 @@ package struct Slot: ProtoMessage {
     /// What is spoken over it, lowest first.
     package var protocolStack: [ProtocolDefinition] = []
     /// The price of each declared method.
-    package var muPerCall: [String: Amount] = [:]
+    package var muPerCall: TextMap<Amount> = [:]
 
     package init() {}
 
     package init(
         port: UInt32, transport: ProtocolDefinition, protocolStack: [ProtocolDefinition] = [],
-        muPerCall: [String: Amount] = [:]
+        muPerCall: TextMap<Amount> = [:]
     ) {
         self.port = port
         self.transport = transport

@@ -82,7 +82,7 @@ package struct Uri: ProtoMessage {
 
 /// What whoever starts an instance chooses for it.
 package struct Configuration: ProtoMessage {
-    package var environmentVariables: [String: [UInt8]] = [:]
+    package var environmentVariables: TextMap<[UInt8]> = [:]
     /// The slots that are wanted, by port; empty for all.
     package var specSlots: [UInt32] = []
     /// What it starts with.
@@ -91,7 +91,7 @@ package struct Configuration: ProtoMessage {
     package init() {}
 
     package init(
-        environmentVariables: [String: [UInt8]], specSlots: [UInt32] = [], initialMu: Amount? = nil
+        environmentVariables: TextMap<[UInt8]>, specSlots: [UInt32] = [], initialMu: Amount? = nil
     ) {
         self.environmentVariables = environmentVariables
         self.specSlots = specSlots

@@ -9,7 +9,7 @@ package struct Container: ProtoMessage {
     /// The protocols it can speak to its node.
     package var nodeProtocolStack: [ProtocolDefinition] = []
     /// The environment variables it reads, with the format of each.
-    package var environmentVariables: [String: DataFormat] = [:]
+    package var environmentVariables: TextMap<DataFormat> = [:]
 
     package init() {}
 
@@ -51,11 +51,11 @@ package struct Container: ProtoMessage {
 package struct EntryPoint: ProtoMessage {
     /// Its path from the root, in segments: ["usr", "bin", "redis-server"].
     package var entryPath: [String] = []
-    package var xattrs: [String: [UInt8]] = [:]
+    package var xattrs: TextMap<[UInt8]> = [:]
 
     package init() {}
 
-    package init(entryPath: [String], xattrs: [String: [UInt8]] = [:]) {
+    package init(entryPath: [String], xattrs: TextMap<[UInt8]> = [:]) {
         self.entryPath = entryPath
         self.xattrs = xattrs
     }

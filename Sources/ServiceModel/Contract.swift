@@ -21,7 +21,7 @@ package struct Amount: ProtoMessage {
 package struct Contract: ProtoMessage {
     package var ledger: Ledger?
     /// What finds the contract on its ledger: an address, a token id.
-    package var xattrs: [String: [UInt8]] = [:]
+    package var xattrs: TextMap<[UInt8]> = [:]
 
     package init() {}
 

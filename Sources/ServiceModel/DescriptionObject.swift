@@ -127,10 +127,10 @@ struct DescriptionObject {
     }
 
     /// Names with a text each.
-    mutating func attributes(_ key: String) throws(DescriptionError) -> [String: [UInt8]] {
+    mutating func attributes(_ key: String) throws(DescriptionError) -> TextMap<[UInt8]> {
         guard let object = try object(key) else { return [:] }
         try bounded(object.members.count, path(key))
-        var attributes: [String: [UInt8]] = [:]
+        var attributes: TextMap<[UInt8]> = [:]
         for (name, value) in object.members {
             guard case .string(let text) = value else {
                 throw DescriptionError(.wrongType, key: object.path(name))
@@ -141,10 +141,10 @@ struct DescriptionObject {
     }
 
     /// Methods with their prices in monetary units: whole numbers, or decimal text of any size.
-    mutating func prices(_ key: String) throws(DescriptionError) -> [String: Amount] {
+    mutating func prices(_ key: String) throws(DescriptionError) -> TextMap<Amount> {
         guard let object = try object(key) else { return [:] }
         try bounded(object.members.count, path(key))
-        var prices: [String: Amount] = [:]
+        var prices: TextMap<Amount> = [:]
         for (name, value) in object.members {
             switch value {
             case .integer(let number) where number >= 0: prices[name] = Amount(n: String(number))
@@ -158,8 +158,8 @@ struct DescriptionObject {
     }
 
     /// The environment variables a service reads: a list of names, or names with a format each.
-    mutating func variables(_ key: String) throws(DescriptionError) -> [String: DataFormat] {
-        var variables: [String: DataFormat] = [:]
+    mutating func variables(_ key: String) throws(DescriptionError) -> TextMap<DataFormat> {
+        var variables: TextMap<DataFormat> = [:]
         switch take(key) {
         case nil: return [:]
         case .array(let elements):

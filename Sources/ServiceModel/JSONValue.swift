@@ -102,14 +102,14 @@ package struct JSONReader {
     private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
         offset += 1
         var members: [(key: String, value: JSONValue)] = []
-        var seen: Set<String> = []
+        var seen: Set<TextMap<Void>.Name> = []
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object([]) }
         while true {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw malformed }
             let key = try string()
-            guard seen.insert(key).inserted else { throw .duplicateKey(key) }
+            guard seen.insert(.init(key)).inserted else { throw .duplicateKey(key) }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw malformed }
             skipSpace()

@@ -72,13 +72,9 @@ package struct ProtoWriter: Sendable {
 
     /// A map as repeated {key = 1, value = 2}, sorted by the key's UTF-8; both are always written.
     package mutating func map<Value>(
-        _ field: UInt64, _ values: [String: Value], _ value: (Value) -> [UInt8]
+        _ field: UInt64, _ values: TextMap<Value>, _ value: (Value) -> [UInt8]
     ) {
-        for (key, element) in values.sorted(by: {
-            $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
-        }) {
-            pair(field, key, value(element))
-        }
+        for (key, element) in values { pair(field, key, value(element)) }
     }
 
     /// One entry of a map.
@@ -91,7 +87,7 @@ package struct ProtoWriter: Sendable {
         always(2, blob: value)
     }
 
-    package mutating func map(_ field: UInt64, _ values: [String: [UInt8]]) {
+    package mutating func map(_ field: UInt64, _ values: TextMap<[UInt8]>) {
         map(field, values) { $0 }
     }
 

@@ -135,7 +135,7 @@ extension DescriptionObject {
     fileprivate mutating func entryPoint() throws(DescriptionError) -> EntryPoint {
         var segments: [String]
         var where_ = path("init.entry_path")
-        var xattrs: [String: [UInt8]] = [:]
+        var xattrs: TextMap<[UInt8]> = [:]
         if var initial = try object("init") {
             guard let value = initial.take("entry_path") else {
                 throw DescriptionError(.missingKey, key: initial.path("entry_path"))
