@@ -38,7 +38,7 @@ struct ReasonWords {
             return ("is out of range\(range(fault))", "Choose a value within the range")
         case .malformed:
             return (
-                "cannot be read: it is not in the form it must have",
+                "cannot be read\(place(fault)): it is not in the form it must have",
                 "Check it with a tool for that form (python3 -m json.tool, tar tf)"
             )
         case .belowMinimum:
@@ -86,7 +86,10 @@ struct ReasonWords {
                 "Remove it from the tree; a service gets its own /dev"
             )
         case .truncated:
-            ("ends before its end", "Make the archive again and check it: tar tf FILE")
+            (
+                "ends before its end\(place(fault))",
+                "Make the archive again and check it: tar tf FILE"
+            )
         case .tooManyEntries:
             ("has too many entries\(FaultSentence.measure(fault))", "Leave out what is not needed")
         case .fileMissing:
@@ -109,6 +112,11 @@ struct ReasonWords {
         default:
             ("is not valid", "Correct it and try again")
         }
+    }
+
+    /// Where in the bytes, for what has no limit.
+    private static func place(_ fault: Fault) -> String {
+        fault.limit == 0 && fault.actual > 0 ? " (at byte \(fault.actual))" : ""
     }
 
     private static func range(_ fault: Fault) -> String {

@@ -655,7 +655,8 @@ nonisolated struct WireFault: Sendable {
   /// The bound that was met, in the subject's unit. 0 when the condition has none.
   var limit: UInt64 = 0
 
-  /// What was asked or found where `limit` applies.
+  /// What was asked or found where `limit` applies; for MALFORMED and TRUNCATED without a limit, the
+  /// byte at which the input is wrong.
   var actual: UInt64 = 0
 
   /// Evidence, at most 40 lines: the last output of an instance that failed, the values accepted.
