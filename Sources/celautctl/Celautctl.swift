@@ -1,4 +1,5 @@
 import ArgumentParser
+import Syscalls
 
 /// The command line of a node's maintainer and of its users.
 @main
@@ -20,7 +21,7 @@ struct Celautctl: ParsableCommand {
         version: Version.current,
         subcommands: [
             Up.self, Status.self, Pack.self, Boxes.self, Run.self, Ps.self, Logs.self, Stop.self,
-            VersionCommand.self,
+            Top.self, Restart.self, Doctor.self, Config.self, VersionCommand.self,
         ])
 }
 
@@ -34,6 +35,11 @@ struct NodeOptions: ParsableArguments {
 
     @Option(help: "How to print: table for people, json for programs.")
     var format = Format.table
+
+    /// The directory in force.
+    var directory: String {
+        runtime ?? Process.environment("CELAUT_RUNTIME") ?? Session.runtimeDefault
+    }
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case table, json

@@ -18,7 +18,7 @@ package enum ExitCode: Int32, CaseIterable {
     package var meaning: String {
         switch self {
         case .success: "it worked"
-        case .failure: "the service ended badly, or was not ready in time"
+        case .failure: "the service ended badly or was not ready in time; or doctor found a failure"
         case .usage: "wrong arguments"
         case .invalidInput: "a file or value given is not valid; the message names it"
         case .notFound: "no such box or instance"

@@ -74,37 +74,6 @@ struct Stop: ParsableCommand {
     }
 }
 
-struct Logs: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Shows what an instance wrote to its output.",
-        discussion:
-            "Examples:\n  celautctl logs redis-1\n  celautctl logs --follow --tail 20 redis-1")
-
-    @Argument(help: "The instance: its name, its id, or its token.")
-    var instance: String
-    @Flag(name: .shortAndLong, help: "Goes on with what is written later, until it ends.")
-    var follow = false
-    @Option(name: .shortAndLong, help: "Only the last so many lines (0: all that is kept).")
-    var tail: UInt32 = 0
-    @OptionGroup var options: NodeOptions
-
-    func run() {
-        let format = options.format
-        let request = ReadServiceOutputRequest.with {
-            $0.instance = .init(instance)
-            $0.tailLines = tail
-            $0.follow = follow
-        }
-        Session.run(options) { session, _ async throws(Complaint) in
-            try await session.asked { () async throws(Fault) in
-                let stream = try await session.gateway.readServiceOutput(request)
-                while let item = try await stream.next() { OutputReport.show(item, as: format) }
-            }
-            return .success
-        }
-    }
-}
-
 /// A piece of an instance's output, as it is printed.
 struct OutputReport: Encodable {
     let stream: String

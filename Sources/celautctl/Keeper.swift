@@ -23,6 +23,7 @@ final class Keeper: @unchecked Sendable {
     private var machine = KeeperMachine(names: NodeLayout.daemons)
     private var listeners: [String: SharedDescriptor] = [:]
     private var notifiers: [String: SharedDescriptor] = [:]
+    private var logs: [String: DaemonLog] = [:]
     private var children: [String: Child] = [:]
     private var kept: [String: [Kept]] = [:]
     private var timer: TimerToken?
@@ -50,6 +51,7 @@ final class Keeper: @unchecked Sendable {
                 try File.setOwner(path, uid: user.uid, gid: user.gid)
                 try notify.setNonBlocking(true)
                 notifiers[daemon] = SharedDescriptor(notify)
+                logs[daemon] = try DaemonLog(path: layout.logPath(daemon))
             } catch {
                 throw Complaint(
                     "The socket of \(daemon) cannot be made in \(layout.runtime): \(error).",
@@ -64,6 +66,7 @@ final class Keeper: @unchecked Sendable {
                 self?.hear(daemon, notifier)
             }
         }
+        for log in logs.values { try log.watch(on: loop) }
         perform(machine.begin())
     }
 
@@ -81,7 +84,9 @@ final class Keeper: @unchecked Sendable {
             case .signal(let name, let signal): send(signal, name)
             case .listen(let name): listen(name)
             case .say(let text): Self.say(text)
-            case .finish: finished()
+            case .finish:
+                for log in logs.values { log.pass() }
+                finished()
             }
         }
         arm()
@@ -115,7 +120,9 @@ final class Keeper: @unchecked Sendable {
             plan.give(one.descriptor.descriptor, as: Int32(4 + index))
             names.append(one.name)
         }
-        for stream in Int32(0)...2 { plan.give(standardStream: stream, as: stream) }
+        plan.give(standardStream: 0, as: 0)
+        guard let log = logs[name] else { return }
+        for stream in Int32(1)...2 { plan.give(log.writing, as: stream) }
         plan.environment = [
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LISTEN_FDS=\(names.count)",
             "LISTEN_FDNAMES=\(names.joined(separator: ":"))",

@@ -12,6 +12,12 @@ package struct NodeLayout {
     package let runtime: String
     private(set) var programs: String
     let users: [String: User]
+    /// What box-builder is told with its key of this name.
+    let roots: Roots
+
+    package enum Roots: String, CaseIterable, Sendable {
+        case auto, layers, checkout
+    }
 
     /// In the order they are stopped: who asks before who answers.
     package static let daemons = ["gateway-broker", "sandbox-supervisor", "box-builder"]
@@ -22,8 +28,9 @@ package struct NodeLayout {
         "box-builder": 64_101, "gateway-broker": 64_102,
     ]
 
-    package init(state: String, programs: String) {
+    package init(state: String, programs: String, roots: Roots = .auto) {
         self.state = state
+        self.roots = roots
         runtime = state == Self.stateDefault ? Session.runtimeDefault : state + "/run"
         self.programs = programs
         var users: [String: User] = [:]
@@ -46,12 +53,13 @@ package struct NodeLayout {
     func socketPath(_ daemon: String) -> String { "\(runtime)/\(daemon).sock" }
     func notifyPath(_ daemon: String) -> String { "\(runtime)/\(daemon).notify" }
     func configurationPath(_ daemon: String) -> String { "\(state)/config/\(daemon).toml" }
+    func logPath(_ daemon: String) -> String { "\(state)/log/\(daemon).log" }
 
     /// Makes directories and configuration files, and takes the lock of the state directory, which
     /// lasts as long as the descriptor.
     func prepare() throws(Complaint) -> Descriptor {
         let lock = try takeLock()
-        for path in [runtime, "\(state)/config"] {
+        for path in [runtime, "\(state)/config", "\(state)/log"] {
             do throws(Errno) {
                 try File.makeDirectories(path, mode: 0o755)
                 try File.setMode(path, 0o755)
@@ -139,6 +147,7 @@ package struct NodeLayout {
         if daemon == "sandbox-supervisor" {
             lines += ["cgroup = \"\(cgroup)\"", "uid_base = \(uidBase)"]
         }
+        if daemon == "box-builder" { lines.append("roots = \"\(roots.rawValue)\"") }
         lines += ["", "[callers]", "admin = [0]"]
         switch daemon {
         case "gateway-broker":

@@ -25,9 +25,7 @@ struct Session {
             Process.exit(ExitCode.software.rawValue)
         }
         Signal.pipe.ignore()
-        let runtime =
-            options.runtime ?? Process.environment("CELAUT_RUNTIME") ?? runtimeDefault
-        let session = Session(loop: loop, runtime: runtime)
+        let session = Session(loop: loop, runtime: options.directory)
         // Before there are threads that could take the signal instead.
         if let interruption {
             try? loop.onSignals([.interrupt, .terminate, .hangUp]) { _ in
