@@ -123,7 +123,12 @@ extension BoxBuilderService {
             if left.id == right.id { return [] }
             return try BoxComparison(left, right, in: store).differences()
         }
-        for difference in differences { try await items.send(difference) }
+        let limit = BoxComparison.differencesMax
+        for difference in differences.prefix(limit) { try await items.send(difference) }
+        guard differences.count <= limit else {
+            throw .limitReached(
+                subject: "differences", limit: UInt64(limit), actual: UInt64(differences.count))
+        }
     }
 
     /// Does long work on a worker, and tells how far it is.
