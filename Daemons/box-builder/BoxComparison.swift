@@ -1,9 +1,9 @@
-import Interfaces
+package import Interfaces
 import ServiceModel
 
 /// In what two boxes differ, on a worker thread: their trees entry by entry, then their specifications
 /// field by field.
-struct BoxComparison {
+package struct BoxComparison {
     private let left: BoxRecord
     private let right: BoxRecord
     private let store: ObjectStore
@@ -12,13 +12,13 @@ struct BoxComparison {
     // until it is sent. Past it LIMIT_REACHED, after those that were found.
     static let differencesMax = 50_000
 
-    init(_ left: BoxRecord, _ right: BoxRecord, in store: ObjectStore) {
+    package init(_ left: BoxRecord, _ right: BoxRecord, in store: ObjectStore) {
         self.left = left
         self.right = right
         self.store = store
     }
 
-    func differences() throws(Fault) -> [BoxDifference] {
+    package func differences() throws(Fault) -> [BoxDifference] {
         var found = Found()
         let one = try StoredForm.tree(of: left, in: store)
         let other = try StoredForm.tree(of: right, in: store)
