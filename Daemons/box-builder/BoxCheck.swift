@@ -18,7 +18,12 @@ struct BoxCheck {
             let image = try store.openImage(record.id)
             let digest = try Self.digest(of: image, &bytes)
             if let expected = record.image, digest != expected {
-                findings.append(finding(.imageAltered, name))
+                var altered = finding(.imageAltered, name)
+                if let range = difference(image) {
+                    altered.offset = range.lowerBound
+                    altered.bytes = range.upperBound - range.lowerBound
+                }
+                findings.append(altered)
             }
         } catch {
             findings.append(finding(error == .noEntry ? .imageMissing : .unreadable, name))
@@ -31,6 +36,31 @@ struct BoxCheck {
         var check = CheckoutCheck(store: store, id: record.id)
         check.run(tree)
         return (findings + check.findings, bytes + check.bytes)
+    }
+
+    /// From the first byte that is not as written to the last: the image is made again from the form
+    /// of the box. nil where that is altered, too, or only the length is wrong.
+    private func difference(_ image: borrowing Descriptor) -> Range<UInt64>? {
+        guard let tree = try? StoredForm.tree(of: record, in: store),
+            let nodes = try? ErofsTree(tree), let expected = try? ErofsImage(nodes)
+        else { return nil }
+        var offset: UInt64 = 0
+        var range: Range<UInt64>?
+        var buffer: [UInt8] = []
+        do throws(Errno) {
+            try expected.write { (piece: [UInt8]) throws(Errno) in
+                buffer = [UInt8](repeating: 0, count: piece.count)
+                let count = try File.read(image, into: &buffer, at: offset)
+                for index in 0..<count where buffer[index] != piece[index] {
+                    let place = offset + UInt64(index)
+                    range = (range?.lowerBound ?? place)..<(place + 1)
+                }
+                offset += UInt64(piece.count)
+            }
+        } catch {
+            return range
+        }
+        return range
     }
 
     private func finding(_ kind: FindingKind, _ name: String) -> StoreFinding {

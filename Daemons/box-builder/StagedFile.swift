@@ -31,6 +31,10 @@ struct StagedFile: ~Copyable {
         self.name = name
     }
 
+    init(in staging: SharedDescriptor) throws(Errno) {
+        try self.init(in: staging, near: staging.descriptor)
+    }
+
     deinit {
         // Published by a link, so the name in the staging directory goes either way. One that
         // stays is swept at the next start.

@@ -14,6 +14,8 @@ package struct StoreVerifier: Sendable {
     private static let stepNames = 1_000
     // LIMIT: rows of the index held at once.
     private static let pageRows = 512
+    // LIMIT: paths looked up; each can mean reading the tree of a box. Past it boxes are told alone.
+    private static let pathsMax = 500
     static let bufferBytes = 262_144
 
     private enum Phase {
@@ -32,6 +34,10 @@ package struct StoreVerifier: Sendable {
     private var reading: Reading?
     private var lastBox: ServiceID?
     private var leftovers = LeftoverSearch()
+
+    /// The box that was last asked for a path.
+    private var tree: (box: ServiceID, tree: FileTree)?
+    private var pathsLeft = Self.pathsMax
 
     private var boxes: UInt64 = 0
     private var found: UInt64 = 0
@@ -173,9 +179,24 @@ package struct StoreVerifier: Sendable {
         guard count > 0 else { return }
         store.distrust(digest)
         var finding = finding
-        finding.places = boxes.map { FindingPlace($0) }
+        for box in boxes { finding.places.append(FindingPlace(box, try path(of: digest, in: box))) }
         finding.boxes = count
         findings.append(finding)
+    }
+
+    /// Where in a box a content stands; empty for what is in no file, and where nobody can say.
+    private mutating func path(
+        of digest: ContentDigest, in box: ServiceID
+    ) throws(Fault) -> String {
+        guard pathsLeft > 0 else { return "" }
+        pathsLeft -= 1
+        if tree?.box != box {
+            guard let record = try? index.find(box.description).0,
+                let read = try? StoredForm.tree(of: record, in: store)
+            else { return "" }
+            tree = (box, read)
+        }
+        return tree?.tree.firstPath(of: digest) ?? ""
     }
 
     // MARK: Boxes
@@ -219,5 +240,27 @@ extension FindingPlace {
         self.init()
         serviceIDBytes = box.bytes
         self.path = path
+    }
+}
+
+extension FileTree {
+    /// The path of the first file with a content.
+    fileprivate func firstPath(of digest: ContentDigest) -> String? {
+        Self.firstPath(of: digest, entries, "")
+    }
+
+    private static func firstPath(
+        of digest: ContentDigest, _ entries: [TreeEntry], _ path: String
+    ) -> String? {
+        for entry in entries {
+            let own = "\(path)/\(entry.name)"
+            switch entry.content {
+            case .file(digest, _): return own
+            case .directory(let below):
+                if let found = firstPath(of: digest, below, own) { return found }
+            case .file, .link: continue
+            }
+        }
+        return nil
     }
 }

@@ -32,6 +32,11 @@ struct Up: ParsableCommand {
         help: ArgumentHelp(
             "Where the daemons' programs are (default: beside celautctl).", valueName: "dir"))
     var daemons: String?
+    @Option(
+        help: ArgumentHelp(
+            "Whether boxes are mounted from layers or checked out, or what the kernel can do.",
+            valueName: "auto|layers|checkout"))
+    var roots = NodeLayout.Roots.auto
     @Flag(help: "Leave instances running when the node ends; its next start finds them.")
     var keepInstances = false
 
@@ -90,9 +95,11 @@ struct Up: ParsableCommand {
         } catch {
             throw Complaint("/proc cannot be read: \(error).", code: .software)
         }
-        return NodeLayout(state: path, programs: programs)
+        return NodeLayout(state: path, programs: programs, roots: roots)
     }
 }
+
+extension NodeLayout.Roots: ExpressibleByArgument {}
 
 /// Ends the instances before the node; a second request does not wait for them.
 ///

@@ -31,7 +31,8 @@ def wait_until(condition, within, what):
 class Node:
     """`celautctl up`, its state directory and its log. Use as a context."""
 
-    def __init__(self, state=None, base=None):
+    def __init__(self, state=None, base=None, roots="auto"):
+        self.options = () if roots == "auto" else ("--roots", roots)
         self.base = Path(base or tempfile.mkdtemp(prefix="celaut-test-"))
         self.owns_base = base is None
         self.base.chmod(0o755)
@@ -72,7 +73,7 @@ class Node:
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [CELAUTCTL, "up", "--state", self.state], stdin=subprocess.DEVNULL, stdout=log,
+                [CELAUTCTL, "up", "--state", self.state, *self.options], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, start_new_session=True)
         for daemon in DAEMONS:
             self.wait_for(daemon)

@@ -1,0 +1,261 @@
+"""The store under accidents: what is altered is found and named, whatever dies in the middle of an
+import leaves it whole, and a box that goes takes with it exactly what no other needs."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import threading
+import time
+
+import pytest
+
+import boxes
+import wire_client as w
+from boxes import described, entry
+from daemon import BareDaemon, configuration_of
+from node import Node, files_below, wait_until
+
+START = entry("start", boxes.script("exit 0"))
+DESCRIPTION = described(init={"entry_path": ["start"]}, api=[])
+DAMAGED = 74
+
+
+def verify(node, *box):
+    """The exit code, and the findings as (kind, name)."""
+    done = node.command("boxes", "verify", *box, "--format", "json")
+    assert done.returncode in (0, DAMAGED), done.stderr
+    report = json.loads(done.stdout)
+    assert (done.returncode == 0) == report["isWhole"] == (report["findings"] == [])
+    return done.returncode, report["findings"]
+
+
+def assert_whole(node):
+    assert verify(node) == (0, [])
+
+
+def tree(*files):
+    return boxes.tar_bytes([START] + [entry(name, content) for name, content in files])
+
+
+def objects(node):
+    return node.state / "box-builder" / "objects"
+
+
+def place(node, content):
+    name = hashlib.sha256(content).hexdigest()
+    return objects(node) / name[:2] / name[2:]
+
+
+def alter(path, offset):
+    path.chmod(0o600)
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 1]))
+    path.chmod(0o444)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 70_000, 299_999])
+def test_one_altered_bit_of_a_content_is_found_and_named_with_its_boxes(node, offset):
+    shared, own = os.urandom(300_000), os.urandom(1_000)
+    first = node.import_box(tree(("shared", shared)), DESCRIPTION)
+    second = node.import_box(tree(("shared", shared), ("own", own)), DESCRIPTION)
+    assert_whole(node)
+    alter(place(node, shared), offset)
+    code, [finding] = verify(node)
+    assert code == DAMAGED and finding["kind"] == "altered"
+    assert finding["name"] == str(place(node, shared).relative_to(objects(node).parent))
+    assert sorted(place["box"] for place in finding["places"]) == sorted(
+        box.service_id.hex() for box in (first, second))
+    assert {place["path"] for place in finding["places"]} == {"/shared"}
+    # Importing what was altered puts it right.
+    node.import_box(tree(("shared", shared)), DESCRIPTION)
+    assert_whole(node)
+    for box in (first, second):
+        node.remove_box(box.service_id)
+    assert_whole(node)
+
+
+def test_what_is_missing_cut_or_left_over_is_named(node):
+    contents = [os.urandom(5_000) for _ in range(3)]
+    box = node.import_box(tree(*((f"f{n}", c) for n, c in enumerate(contents))), DESCRIPTION)
+    other = node.import_box(tree(("other", os.urandom(2_000))), DESCRIPTION)
+    place(node, contents[0]).unlink()
+    place(node, contents[1]).chmod(0o600)
+    os.truncate(place(node, contents[1]), 4_000)
+    left = objects(node) / "ab" / ("0" * 62)
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"nobody's")
+    strange = objects(node) / "strange"
+    strange.write_bytes(b"")
+    image = node.state / "box-builder" / "images" / f"{other.service_id.hex()}.erofs"
+    alter(image, 1_500)
+    code, findings = verify(node)
+    root = objects(node).parent
+    expected = {
+        ("missing", place(node, contents[0])), ("altered", place(node, contents[1])),
+        ("left over", left), ("left over", strange), ("altered", image)}
+    assert code == DAMAGED
+    assert {(one["kind"], root / one["name"]) for one in findings} == expected
+    [cut] = [one for one in findings if one["length"]]
+    assert (cut["length"], cut["actualLength"]) == (5_000, 4_000)
+    # One box alone is asked for what it needs, and for nothing else.
+    _, of_other = verify(node, other.service_id.hex())
+    assert [(one["kind"], root / one["name"]) for one in of_other] == [("altered", image)]
+    image.unlink()
+    _, [missing] = verify(node, other.service_id.hex())
+    assert (missing["kind"], root / missing["name"]) == ("missing", image)
+    for gone in (left, strange):
+        gone.unlink()
+    for one in (box, other):
+        node.remove_box(one.service_id)
+    assert_whole(node)
+
+
+def overlapping(seed, number):
+    """Trees of one pool of contents, so that any two share some."""
+    source = random.Random(f"{seed} {number}")
+    pool = [random.Random(part).randbytes(200 + 7_000 * (part % 40)) for part in range(60)]
+    chosen = source.sample(range(60), 30)
+    return tree(*((f"d{part % 5}/f{part}", pool[part]) for part in chosen))
+
+
+def test_imports_of_overlapping_trees_and_removals_at_once_leave_exactly_what_is_needed(fresh_node):
+    node, seed = fresh_node, 7
+    problems = []
+
+    def work(number):
+        source = random.Random(number)
+        for turn in range(6):
+            try:
+                box = node.import_box(overlapping(seed, source.randrange(8)), DESCRIPTION)
+                if source.random() < 0.5:
+                    node.remove_box(box.service_id)
+            except w.Fault as fault:
+                # Another may have removed it.
+                if fault.code != "NOT_FOUND":
+                    problems.append(fault)
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert_whole(node)
+    for box in node.list_boxes():
+        node.remove_box(box.service_id)
+        assert_whole(node)
+    assert [path for path in objects(node).rglob("*") if path.is_file()] == []
+
+
+def findings_over(connection):
+    """What VerifyStore finds, asked without celautctl."""
+    items = list(connection.stream("BoxBuilder.VerifyStore", w.box.VerifyStoreRequest()))
+    assert items[-1].WhichOneof("event") == "summary"
+    return [item.finding for item in items if item.WhichOneof("event") == "finding"]
+
+
+def test_an_import_killed_at_any_moment_leaves_a_store_that_is_whole(scratch):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    source = random.Random(seed)
+    with Node(state=scratch / "killed-state", base=scratch) as node:
+        configuration = configuration_of(node, "box-builder")
+
+    def started():
+        daemon = BareDaemon("box-builder", configuration)
+        daemon.__enter__()
+        daemon.wait_ready()
+        return daemon, w.Connection(daemon.socket_path, ["BoxBuilder"])
+
+    def attempt(connection):
+        try:
+            boxes.import_box(connection, overlapping(1, 1), DESCRIPTION)
+        except (w.Fault, w.Closed, OSError):
+            pass
+    daemon, connection = started()
+    kept = boxes.import_box(connection, overlapping(1, 0), DESCRIPTION)
+    start = time.monotonic()
+    whole = boxes.import_box(connection, overlapping(1, 1), DESCRIPTION)
+    took = time.monotonic() - start
+    remove = w.box.RemoveBoxRequest(box=whole.service_id.hex())
+    connection.call("BoxBuilder.RemoveBox", remove)
+    halves = 0
+    for _ in range(60):
+        thread = threading.Thread(target=attempt, args=(connection,))
+        thread.start()
+        time.sleep(source.uniform(0, took * 1.2))
+        daemon.process.kill()
+        thread.join()
+        daemon.process.wait()
+        connection.close()
+        left = files_below(scratch / "killed-state" / "box-builder" / "objects")
+        daemon.__exit__()
+        daemon, connection = started()
+        assert findings_over(connection) == []
+        ids = {box.service_id for box in connection.stream(
+            "BoxBuilder.ListBoxes", w.box.ListBoxesRequest())}
+        assert kept.service_id in ids and ids <= {kept.service_id, whole.service_id}
+        if whole.service_id in ids:
+            connection.call("BoxBuilder.RemoveBox", remove)
+        elif left != files_below(scratch / "killed-state" / "box-builder" / "objects"):
+            halves += 1
+    # Some of the kills were in the middle: their leavings were there, and were swept.
+    assert halves > 5, halves
+    again = boxes.import_box(connection, overlapping(1, 1), DESCRIPTION)
+    assert again.service_id == whole.service_id and findings_over(connection) == []
+    connection.close()
+    daemon.__exit__()
+
+
+def test_a_full_disk_leaves_a_store_that_is_whole(tmp_path_factory):
+    base = tmp_path_factory.mktemp("celaut-full")
+    for folder in [base, *base.parents][:3]:
+        folder.chmod(0o755)
+    mount = base / "mount"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", mount], check=True)
+    try:
+        with Node(state=mount / "state", base=base) as node:
+            kept = node.import_box(tree(("kept", os.urandom(1 << 20))), DESCRIPTION)
+            files = files_below(node.state / "box-builder" / "objects")
+            for size in (30 << 20, 19 << 20):
+                with pytest.raises(w.Fault) as caught:
+                    node.import_box(
+                        tree(*((f"{n}", os.urandom(size // 200)) for n in range(240))), DESCRIPTION)
+                assert caught.value.code == "STORAGE_FULL", caught.value
+                wait_until(lambda: files_below(node.state / "box-builder" / "objects") == files,
+                           10, "nothing half-stored")
+                assert_whole(node)
+            node.remove_box(kept.service_id)
+            assert_whole(node)
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def test_a_sparse_file_takes_no_more_room_than_its_data(node):
+    content = b"start" + bytes(64 << 20) + b"end"
+    box = node.import_box(tree(("sparse", content)), DESCRIPTION)
+    path = place(node, content)
+    assert path.stat().st_size == len(content)
+    assert path.stat().st_blocks * 512 < 2 << 20
+    assert_whole(node)
+    node.remove_box(box.service_id)
+
+
+def test_an_unchanged_tree_is_known_again_by_every_name(node):
+    content = tree(("a", b"a" * 10_000))
+    first = node.import_box(content, DESCRIPTION, tag="one")
+    again = node.import_box(content, DESCRIPTION, tag="two")
+    assert again.already_present and again.service_id == first.service_id
+    assert set(again.tags) >= {"one", "two"}
+    other = node.import_box(content, described(DESCRIPTION, init={"entry_path": ["a"]}))
+    assert other.service_id != first.service_id
+    for box in (first, other):
+        node.remove_box(box.service_id)
+    fresh = node.import_box(content, DESCRIPTION)
+    assert not fresh.already_present and fresh.service_id == first.service_id
+    node.remove_box(fresh.service_id)
