@@ -15,7 +15,7 @@ import identity
 import wire_client as w
 from boxes import described
 from identity import blob, number, pairs
-from node import Node, CELAUTCTL, files_below
+from node import Node, CELAUTCTL, files_below, wait_until
 
 SEED = int(os.environ.get("CELAUT_SEED", random.randrange(1 << 32)))
 PLAIN = described(init={"entry_path": ["start"]}, api=[])
@@ -253,6 +253,40 @@ def test_contents_the_receiver_has_are_left_out_and_found_there(node):
     fault = refused(node, data)
     assert fault.code == "NOT_FOUND"
     assert fault.subject == f"block {hashlib.sha3_256(LARGE).hexdigest()}"
+
+
+def test_readers_that_go_away_or_never_read_do_not_keep_others_from_exporting(node):
+    whole = service(branch("start", START, 0o100755) + branch("large", LARGE))
+    box = import_bytes(node, whole)
+    request = w.box.ExportBoxRequest(box=box.service_id.hex(), codec=w.box.CODEC_PROTO3)
+    listed = sealed(b"")
+    for reads in (0, 1, 0, 1, 0):
+        reading, writing = os.pipe()
+        with node.connect("box-builder", "BoxBuilder") as connection:
+            connection.start("BoxBuilder.ExportBox", request, [writing, listed])
+            os.close(writing)
+            if reads:
+                assert os.read(reading, 10)
+        os.close(reading)
+    os.close(listed)
+
+    def works():
+        try:
+            return export(node, box.service_id, w.box.CODEC_PROTO3)[0] == whole
+        except w.Fault as fault:
+            assert fault.subject == "exports"
+            return False
+    wait_until(works, 5, "an export has room")
+    # Whoever reads and whose reading end closes early is told so.
+    reading, writing = os.pipe()
+    os.close(reading)
+    listed = sealed(b"")
+    with node.connect("box-builder", "BoxBuilder") as connection, pytest.raises(w.Fault) as caught:
+        list(connection.stream("BoxBuilder.ExportBox", request, [writing, listed], 30))
+    os.close(writing)
+    os.close(listed)
+    assert (caught.value.code, caught.value.reason) == ("INVALID", "BAD_DESCRIPTOR")
+    node.remove_box(box.service_id)
 
 
 # What is refused.
