@@ -1,4 +1,5 @@
 package import Interfaces
+import ServiceModel
 
 /// A name in a directory. Two are equal when their bytes are: text is equal here where people would
 /// see the same letters, and the kernel keeps both.
@@ -39,6 +40,12 @@ package struct EntryPath: Equatable, Sendable {
 
     /// Slashes between, none before; "." for the root.
     package var text: String { names.isEmpty ? "." : names.joined(separator: "/") }
+
+    /// The names of an absolute path of the tree. By bytes: a slash and a mark that combines with it are
+    /// one Character.
+    static func names(_ path: String) -> [String] {
+        path.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
+    }
 
     private init(names: [String]) {
         self.names = names
@@ -87,15 +94,7 @@ package struct EntryPath: Equatable, Sendable {
                 .nameTooLong, subject: self.text, limit: UInt64(Self.pathBytesMax),
                 actual: UInt64(target.count))
         }
-        var resolved = text.utf8.first == UInt8(ascii: "/") ? [] : Array(names.dropLast())
-        for part in text.split(separator: "/") where part != "." {
-            if part == ".." {
-                _ = resolved.popLast()
-            } else {
-                resolved.append(String(part))
-            }
-        }
-        let path = "/" + resolved.joined(separator: "/")
+        let path = FileTree.resolve(text, in: names.dropLast())
         guard path.utf8.count <= Self.pathBytesMax else {
             throw .invalid(
                 .nameTooLong, subject: self.text, limit: UInt64(Self.pathBytesMax),

@@ -248,7 +248,7 @@ extension FileTree {
     /// The entry at a path, links followed as for a process whose root this is; nil where there is
     /// none.
     package func followed(_ path: String) -> TreeEntry? {
-        var rest = path.split(separator: "/").map(String.init)[...]
+        var rest = EntryPath.names(path)[...]
         var walked: [String] = []
         var found: TreeEntry?
         var links = 0
@@ -267,7 +267,7 @@ extension FileTree {
             }
             links += 1
             guard links <= Self.linksMax else { return nil }
-            rest = (target.split(separator: "/").map(String.init) + rest)[...]
+            rest = (EntryPath.names(target) + rest)[...]
             walked = []
             found = nil
         }

@@ -236,7 +236,7 @@ package final class TreeBuilder {
             case .link(let target, _, _) where isLayered:
                 // A layer may name a file by way of a link of one below, as when it was made.
                 guard links < Self.linksMax else { throw Self.twice(path.text) }
-                let way = target.split(separator: "/").map(String.init)
+                let way = EntryPath.names(target)
                 current = try directory(way[...], path, links: links + 1)
             case .file, .link:
                 throw Self.twice(names.prefix(depth + 1).joined(separator: "/"))
@@ -282,7 +282,7 @@ package final class TreeBuilder {
             let isOnTheWay = index + 1 < names.count || following
             if case .link(let target, _, _) = next.content, isLayered, isOnTheWay {
                 guard links < Self.linksMax else { return nil }
-                let way = target.split(separator: "/").map(String.init)
+                let way = EntryPath.names(target)
                 guard let end = child(at: way, following: true, links: links + 1) else {
                     return nil
                 }

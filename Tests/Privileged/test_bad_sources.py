@@ -1,0 +1,167 @@
+"""Sources that are no boxes: bombs, layers that reach out, projects that ask for what there is not. Each
+gets an error that names the thing at fault, and leaves the store as it was."""
+
+import gzip
+import io
+import json
+import tarfile
+
+import pytest
+
+import boxes
+import projects
+import wire_client as w
+from boxes import entry
+from node import files_below, wait_until
+from projects import project, refused
+
+GIBIBYTE = 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def store_stays_as_it_was(node):
+    listed, files = node.list_boxes(), files_below(node.state / "box-builder")
+    yield
+    assert node.list_boxes() == listed
+    wait_until(
+        lambda: files_below(node.state / "box-builder") == files, 5, "the store has what it had")
+
+
+def imported(node, archive, **fields):
+    """The fault of an import."""
+    with pytest.raises(w.Fault) as caught:
+        node.import_box(archive, boxes.described(), **fields)
+    return caught.value
+
+
+def zeros(path, opened, header_bytes):
+    """A tar with a file of zeros of the size, written through a compressor."""
+    info = tarfile.TarInfo("zeros")
+    info.size = header_bytes
+    block = bytes(1 << 20)
+    with opened(path) as file:
+        file.write(info.tobuf(tarfile.PAX_FORMAT))
+        for _ in range(header_bytes >> 20):
+            file.write(block)
+        file.write(bytes(1024))
+
+
+def test_a_bomb_of_compressed_zeros_is_refused_early(node, scratch):
+    path = scratch / "bomb.tar.gz"
+    zeros(path, lambda path: gzip.open(path, "wb", compresslevel=1), 3 * GIBIBYTE)
+    with open(path, "rb") as file:
+        fault = imported(node, file.fileno())
+    assert fault.code == "TOO_LARGE" and fault.subject == "zeros", fault
+    # What is taken is the free part and a multiple of what came.
+    assert fault.fault.limit < 3 * GIBIBYTE
+
+
+def test_a_sparse_file_that_says_it_has_terabytes_is_refused(node):
+    """Declared in the header, not in the bytes that come."""
+    info = tarfile.TarInfo("huge")
+    info.pax_headers = {
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "huge",
+        "GNU.sparse.realsize": str(8 << 40)}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        body = b"1\n0\n0\n".ljust(512, b"\0")
+        info.size = len(body)
+        archive.addfile(info, io.BytesIO(body))
+    fault = imported(node, buffer.getvalue())
+    assert fault.code == "TOO_LARGE" and fault.subject == "huge", fault
+
+
+def test_a_layer_is_measured_against_the_archive_it_came_in(node, scratch):
+    """A bomb in a layer in a compressed archive: two compressors, one bound."""
+    layer = scratch / "layer.tar.gz"
+    zeros(layer, lambda path: gzip.open(path, "wb", compresslevel=1), 2 * GIBIBYTE)
+    image = scratch / "bomb-image.tar.gz"
+    image.write_bytes(gzip.compress(image_of(layer.read_bytes()), 1))
+    assert image.stat().st_size < 2 << 20
+    with open(image, "rb") as file:
+        fault = imported(node, file.fileno())
+    assert fault.code == "TOO_LARGE" and fault.subject == "zeros", fault
+
+
+def image_of(*layers):
+    """An image layout of the layers, as a tar."""
+    import hashlib
+    entries = []
+
+    def blob(content):
+        digest = hashlib.sha256(content).hexdigest()
+        entries.append(entry(f"blobs/sha256/{digest}", content))
+        return {"digest": f"sha256:{digest}", "size": len(content), "mediaType": "x.tar"}
+    descriptors = [blob(layer) for layer in layers]
+    config = blob(json.dumps({"architecture": "amd64", "os": "linux"}).encode())
+    manifest = blob(json.dumps({"config": config, "layers": descriptors}).encode())
+    entries.append(entry("index.json", json.dumps({"manifests": [manifest]}).encode()))
+    entries.append(entry("oci-layout", b'{"imageLayoutVersion": "1.0.0"}'))
+    return boxes.tar_bytes(entries)
+
+
+@pytest.mark.parametrize("name, reason", [
+    (".wh...", "PATH_ESCAPES"), ("a/.wh...", "PATH_ESCAPES"), ("../.wh.x", "PATH_ESCAPES"),
+    ("/.wh.etc", "PATH_ABSOLUTE"), (".wh.", "BAD_NAME")])
+def test_a_whiteout_that_names_a_path_outside_is_refused(node, name, reason):
+    layer = boxes.tar_bytes([entry("probe", b"\x7fELF")])
+    fault = imported(node, image_of(layer, boxes.tar_bytes([entry(name)])))
+    assert fault.code == "INVALID" and fault.reason == reason, fault
+
+
+def test_a_truncated_layer_is_told_by_its_digest(node):
+    layer = boxes.tar_bytes([entry("probe", b"\x7fELF"), entry("data", bytes(50_000))])
+    whole = image_of(layer)
+    start = whole.index(layer)
+    fault = imported(node, whole[:start + 1000] + bytes(len(layer) - 1000) + whole[start + len(layer):])
+    assert fault.code == "CORRUPT" and "blobs/sha256/" in fault.subject, fault
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+def test_a_compressed_stream_that_ends_early_is_told_as_truncated(node, mode):
+    import os
+    whole = boxes.tar_bytes([entry("probe", b"\x7fELF"), entry("data", os.urandom(300_000))], mode=mode)
+    for kept in (10, len(whole) // 2, len(whole) - 9):
+        fault = imported(node, whole[:kept])
+        assert fault.code == "INVALID" and fault.reason in ("TRUNCATED", "MALFORMED"), (kept, fault)
+
+
+def test_directories_a_hundred_deep_are_refused(node):
+    fault = imported(node, boxes.tar_bytes([entry("/".join("d" * 100), b"x")]))
+    assert fault.reason == "TOO_DEEP" and fault.fault.limit == 64, fault
+
+
+@pytest.mark.parametrize("name", [b"bad\xff", b"\xc3\x28", b"d\xed\xa0\x80"])
+def test_a_name_that_is_not_utf8_is_refused_never_mangled(node, name):
+    info = tarfile.TarInfo("x" * len(name))
+    header = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    header[:len(name)] = name
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    fault = imported(node, bytes(header) + bytes(1024))
+    assert fault.code == "INVALID" and fault.reason == "BAD_NAME", fault
+
+
+def test_owners_past_what_an_instance_has_are_refused_where_they_are_kept(node, scratch):
+    archive = boxes.tar_bytes([entry("probe", b"\x7fELF", uid=70_000)])
+    (scratch / "owner.tar").write_bytes(archive)
+    made = project(scratch / "owner")
+    complaint = refused(node, made, "--rootfs", scratch / "owner.tar", "--keep-owners")
+    assert complaint["condition"]["reason"] == "outOfRange", complaint
+
+
+@pytest.mark.parametrize("config, key", [
+    ({"zip": True}, "zip"), ({"inclde": []}, "inclde"), ({"ignore": ["!kept"]}, "ignore"),
+    ({"dependencies": ["x"], "dependencies_env": True}, "dependencies_env"),
+    ({"include": ["../outside"]}, "include"), ({"debian": ["-o"]}, "debian")])
+def test_a_key_that_is_not_honoured_is_refused_by_its_name(node, scratch, config, key):
+    made = project(scratch / "keys", config=config)
+    projects.busybox(made / "rootfs")
+    complaint = refused(node, made)
+    assert complaint["exitCode"] == 65 and f'"{key}"' in complaint["error"], complaint
+
+
+def test_a_project_of_nothing_says_what_it_could_be_made_of(node, scratch):
+    complaint = refused(node, project(scratch / "nothing"))
+    assert complaint["exitCode"] == 66
+    assert "Debian" in complaint["error"] and "--image" in complaint["hint"]
