@@ -53,7 +53,7 @@ package final class Life: Sendable {
     package let record: LifeRecord
     /// Of the process before.
     package let complaint: String
-    /// When the process before wrote last, in milliseconds since 1970; 0 for none.
+    /// When that was seen, in milliseconds since 1970; 0 for none.
     package let complaintMs: UInt64
     private let path: String
 
@@ -63,8 +63,7 @@ package final class Life: Sendable {
         let previous = Self.firstLine(path).flatMap { LifeRecord(line: $0) }
         record = LifeRecord(after: previous, bootID: bootID)
         complaint = LifeRecord.complaint(about: previous, bootID: bootID)
-        let changed = try? File.status(path).modifiedNanoseconds
-        complaintMs = complaint.isEmpty ? 0 : UInt64(max(0, changed ?? 0) / 1_000_000)
+        complaintMs = complaint.isEmpty ? 0 : Clock.realtimeNanoseconds() / 1_000_000
         write(record)
     }
 

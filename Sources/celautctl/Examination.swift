@@ -190,7 +190,8 @@ package struct Examination {
     private mutating func disks(_ daemons: [Daemon]) {
         var seen: Set<UInt64> = []
         for daemon in daemons where daemon.answers && daemon.diskBytes > 0 {
-            guard seen.insert(daemon.diskFreeBytes).inserted else { continue }
+            // Daemons on one file system tell the same size.
+            guard seen.insert(daemon.diskBytes).inserted else { continue }
             note(
                 "disk", daemon.diskFreeBytes >= Self.diskFreeBytesMin,
                 "\(Words.bytes(daemon.diskFreeBytes)) of \(Words.bytes(daemon.diskBytes)) free at "

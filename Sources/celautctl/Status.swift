@@ -103,7 +103,7 @@ struct NodeReport: Encodable {
     private var instanceLine: String {
         let ready = instances.count { $0.phase == "ready" }
         let limit = daemons.first { $0.daemon == "gateway-broker" }?.limits["instances"]
-        return "\(instances.count) instances, \(ready) ready"
+        return "\(instances.count) instance\(instances.count == 1 ? "" : "s"), \(ready) ready"
             + (limit.map { "; at most \($0)" } ?? "")
     }
 
