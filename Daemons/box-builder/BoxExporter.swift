@@ -43,8 +43,10 @@ package struct BoxExporter: Sendable {
                 request.blockBytesMin == 0
                 ? Self.blockBytesMinDefault : max(request.blockBytesMin, Self.blockBytesMinLeast)
             try package(record, form, least, known, &summary, put, progress)
-        case .json, .jsonZip, .UNRECOGNIZED:
-            throw Fault(.unsupported, subject: "codec", lines: ["proto3", "bee"])
+        case .json:
+            try json(record, form, &summary, put, progress)
+        case .jsonZip, .UNRECOGNIZED:
+            throw Fault(.unsupported, subject: "codec", lines: PackageImporter.codecs)
         }
         return summary
     }

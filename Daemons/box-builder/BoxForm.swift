@@ -61,6 +61,8 @@ package enum BoxForm {
 }
 
 /// Writes a form, piece by piece.
+///
+/// Keeps true: equal bytes and contents give an equal form, in whatever runs the bytes are given.
 package struct BoxFormWriter {
     private var out = ProtoWriter()
     private var literal: [UInt8] = []
@@ -70,8 +72,13 @@ package struct BoxFormWriter {
     }
 
     package mutating func literal(_ bytes: some Collection<UInt8>) {
-        literal += bytes
-        if literal.count >= BoxForm.literalBytesMax { settle() }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(BoxForm.literalBytesMax - literal.count)
+            literal += part
+            rest = rest.dropFirst(part.count)
+            if literal.count == BoxForm.literalBytesMax { settle() }
+        }
     }
 
     package mutating func content(_ digest: ContentDigest, bytes: UInt64) {
@@ -113,13 +120,9 @@ package struct BoxFormWriter {
     }
 
     private mutating func put(_ bytes: ArraySlice<UInt8>) {
-        var rest = bytes
-        while !rest.isEmpty {
-            let part = rest.prefix(BoxForm.literalBytesMax)
-            out.varint(UInt64(part.count) << 2)
-            out.raw(Array(part))
-            rest = rest.dropFirst(part.count)
-        }
+        guard !bytes.isEmpty else { return }
+        out.varint(UInt64(bytes.count) << 2)
+        out.raw(Array(bytes))
     }
 }
 

@@ -30,9 +30,8 @@ package struct PackageImporter: Sendable {
         var kept: Set<ContentDigest> = []
         do throws(Fault) {
             var names: [ContentDigest: [UInt8]] = [:]
-            let intake = try read(
+            let result = try read(
                 source, request.codec, contents, forms, &names, progress, isCancelled)
-            let result = try intake.finish()
             guard expected == nil || expected == result.id else {
                 throw Fault(
                     .corrupt, subject: expected?.description ?? "",
@@ -78,44 +77,48 @@ package struct PackageImporter: Sendable {
         _ source: borrowing Descriptor, _ codec: Codec, _ contents: ImportedContents,
         _ forms: ImportedContents, _ names: inout [ContentDigest: [UInt8]],
         _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
-    ) throws(Fault) -> ServiceIntake {
+    ) throws(Fault) -> ServiceIntake.Result {
         var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
         var run = try Self.next(source, &buffer, isCancelled)
         guard !run.isEmpty else { throw .invalid(.truncated, subject: "package") }
         guard let codec = codec == .unspecified ? Self.codec(of: run) : codec else {
-            throw Fault(
-                .unsupported, subject: "codec",
-                lines: ["proto3", "json", "json+zip", "bee"])
+            throw Fault(.unsupported, subject: "codec", lines: Self.codecs)
         }
         var step = ImportProgress()
         step.phase = .reading
-        switch codec {
-        case .proto3:
-            let intake = try ServiceIntake(store, contents: contents, forms: forms)
+        func all(_ feed: (ArraySlice<UInt8>) throws(Fault) -> Void) throws(Fault) {
             while !run.isEmpty {
-                try intake.feed(run)
-                step.bytes = intake.bytes
+                try feed(run)
+                step.bytes += UInt64(run.count)
                 progress(step)
                 run = try Self.next(source, &buffer, isCancelled)
             }
-            return intake
+        }
+        switch codec {
+        case .proto3:
+            let intake = try ServiceIntake(store, contents: contents, forms: forms)
+            try all { run throws(Fault) in try intake.feed(run) }
+            return try intake.finish()
         case .bee:
             var package = try PackageIntake(store, index, contents) { () throws(Fault) in
                 try ServiceIntake(store, contents: contents, forms: forms)
             }
-            while !run.isEmpty {
-                try package.feed(run)
-                step.bytes = package.bytes
-                progress(step)
-                run = try Self.next(source, &buffer, isCancelled)
-            }
+            try all { run throws(Fault) in try package.feed(run) }
             let intake = try package.end()
             names = package.names
-            return intake
-        case .json, .jsonZip, .unspecified, .UNRECOGNIZED:
-            throw Fault(.unsupported, subject: "codec", lines: ["proto3", "bee"])
+            return try intake.finish()
+        case .json:
+            var intake = ValueIntake(store, contents, ServiceJSONReader())
+            try all { run throws(Fault) in try intake.feed(run) }
+            step.phase = .hashing
+            progress(step)
+            return try intake.finish(forms, isCancelled)
+        case .jsonZip, .unspecified, .UNRECOGNIZED:
+            throw Fault(.unsupported, subject: "codec", lines: Self.codecs)
         }
     }
+
+    static let codecs = ["proto3", "json", "bee"]
 
     // LIMIT: how long a silent sender is waited for before `isCancelled` is asked.
     private static let patience: Int32 = 100

@@ -130,13 +130,17 @@ final class ServiceIntake {
 
     private func begin(_ length: UInt64) throws(Fault) {
         contentBytes = contentBytes.addingReportingOverflow(length).partialValue
-        guard length <= Self.contentBytesMax, contentBytes <= Self.contentBytesMax else {
-            throw .tooLarge(
-                subject: "contents", limit: Self.contentBytesMax,
-                actual: max(length, contentBytes))
-        }
+        try Self.check(contentBytes: contentBytes, length)
         open = (length, 0)
         try contents.begin()
+    }
+
+    /// - Parameter total: bytes of all contents so far, the one with a length too.
+    static func check(contentBytes total: UInt64, _ length: UInt64) throws(Fault) {
+        guard length <= contentBytesMax, total <= contentBytesMax else {
+            throw .tooLarge(
+                subject: "contents", limit: contentBytesMax, actual: max(length, total))
+        }
     }
 
     private func end(_ digest: ContentDigest) throws(Fault) {

@@ -10,17 +10,23 @@ extension StoredForm {
         guard let form = record.form else {
             throw Fault(.unsupported, subject: record.id.description)
         }
+        return try form.values(in: store).tree
+    }
+
+    /// The service and the tree that a form says.
+    func values(in store: ObjectStore) throws(Fault) -> (service: Service, tree: FileTree) {
         var reader = CanonicalReader()
-        try form.forEachPiece(in: store) { piece throws(Fault) in
+        try forEachPiece(in: store) { piece throws(Fault) in
             switch piece {
             case .literal(let run): _ = try reader.positions(after: run)
             case .content(let digest, _): try reader.pass(digest)
             }
         }
         do throws(CanonicalError) {
-            return try reader.finish().tree
+            let (service, tree, _) = try reader.finish()
+            return (service, tree)
         } catch {
-            throw Fault(.corrupt, subject: form.digest.hex)
+            throw Fault(.corrupt, subject: digest.hex)
         }
     }
 }
