@@ -74,7 +74,7 @@ package struct PackageImporter: Sendable {
     }
 
     private func read(
-        _ source: borrowing Descriptor, _ codec: Codec, _ contents: ImportedContents,
+        _ source: borrowing Descriptor, _ codec: Interfaces.Codec, _ contents: ImportedContents,
         _ forms: ImportedContents, _ names: inout [ContentDigest: [UInt8]],
         _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
     ) throws(Fault) -> ServiceIntake.Result {
@@ -142,7 +142,7 @@ package struct PackageImporter: Sendable {
 
     /// What the first bytes look like. No two of the codecs begin alike: a package with the high
     /// byte of a length below 16 MiB, a service with the tag of one of its fields.
-    static func codec(of run: ArraySlice<UInt8>) -> Codec? {
+    static func codec(of run: ArraySlice<UInt8>) -> Interfaces.Codec? {
         let start = Array(run.prefix(4))
         switch start.first {
         case 0x00: return .bee

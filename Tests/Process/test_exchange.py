@@ -1,6 +1,7 @@
 """Boxes from and to other nodes: what comes in and goes out is what bee.py and identity.py make by hand
 from the documented bytes, and nothing bad leaves a trace."""
 
+import base64
 import hashlib
 import json
 import os
@@ -223,6 +224,38 @@ def test_a_packed_box_is_exported_as_the_bytes_its_id_is_computed_over(node):
     assert (length, inside) == (len(LARGE), start)
     hashed = dict(bee.fields(dict(bee.fields(dict(bee.fields(read.metadata))[1]))[1]))
     assert hashed == {1: bee.SHA3, 2: box.service_id}
+    node.remove_box(box.service_id)
+
+
+def test_the_json_of_a_box_has_its_values_and_reads_back_to_the_same_id(node):
+    content = tree(large=LARGE, note="é".encode(), empty=b"")
+    box = node.import_box(boxes.tar_bytes(
+        boxes.entry(name, entry[2], mode=entry[1]) for name, entry in content.items()), PLAIN)
+    data, summary = export(node, box.service_id, w.box.CODEC_JSON)
+    assert summary.bytes == len(data)
+    said = json.loads(data)
+    container = said["container"]
+    assert base64.b64decode(container["filesystem"], validate=True) == identity.filesystem(content)
+    assert container["init"]["entryPath"] == ["start"]
+    # RFC 8785: sorted keys, no spaces.
+    assert data == json.dumps(said, sort_keys=True, separators=(",", ":"),
+                              ensure_ascii=False).encode()
+    node.remove_box(box.service_id)
+    for text in (data, json.dumps(said, indent=2).encode()):
+        taken = import_bytes(node, text, expected_id=box.service_id)
+        assert (taken.service_id, taken.canonical_bytes) == (box.service_id, box.canonical_bytes)
+        assert export(node, box.service_id, w.box.CODEC_PROTO3)[0] == identity.service(PLAIN, content)
+        node.remove_box(box.service_id)
+    for size in (1, len(data) // 2, len(data) - 1):
+        assert refused(node, data[:size]).code == "INVALID"
+
+
+def test_a_box_whose_values_would_have_another_id_is_not_written_as_json(node):
+    whole = service(branch("z", b"1") + branch("start", START, 0o100755))
+    box = import_bytes(node, whole)
+    with pytest.raises(w.Fault) as caught:
+        export(node, box.service_id, w.box.CODEC_JSON)
+    assert caught.value.code == "UNSUPPORTED"
     node.remove_box(box.service_id)
 
 
