@@ -27,14 +27,12 @@ struct Construction {
         }
         let watch = try begin(parcel, directory)
         let namespace = try mapIdentities(processes)
-        let root = try Root(
-            parcel: parcel, objects: objects, spare: spare, namespace: namespace,
-            loopControl: materials.loopControl)
-        try enter(root.mount)
+        let mount = try root(parcel, objects, spare, materials, processes, namespace)
+        try enter(mount)
         try limit()
         try openNetwork(processes)
         try Interior.build(
-            plan: plan, root: root.mount, processes: processes, materials: materials,
+            plan: plan, root: mount, processes: processes, materials: materials,
             namespace: namespace, configuration: configuration)
         try step("host name") { () throws(Errno) in
             try Namespaces.setHostName(Self.hostName)
@@ -45,6 +43,24 @@ struct Construction {
             for number: Int32 in 0...2 { try Confinement.place(null, as: number) }
         }
         return watch
+    }
+
+    private func root(
+        _ parcel: Parcel, _ directory: borrowing Descriptor, _ spare: borrowing Descriptor?,
+        _ materials: borrowing Materials, _ processes: borrowing Descriptor,
+        _ namespace: borrowing Descriptor
+    ) throws(LaunchFailure) -> Descriptor {
+        var owners: Descriptor?
+        if plan.rootKind == .checkout {
+            owners = try step("owners of the checkout") { () throws(Errno) in
+                try OwnerMap.namespace(
+                    processes, owner: try File.status(directory), uidBase: plan.uidBase)
+            }
+        }
+        return try Root(
+            parcel: parcel, directory: directory, owners: owners, spare: spare,
+            namespace: namespace, loopControl: materials.loopControl
+        ).keep()
     }
 
     private func begin(

@@ -1,5 +1,6 @@
 // The root of an instance: the box's metadata (EROFS) with its owners mapped into the instance's
-// ids, the content objects as a data-only layer, and a writable layer in a file of its own.
+// ids, the content objects as a data-only layer, and a writable layer in a file of its own. Or, for
+// kernels without such layers, the box's checkout in place of metadata and objects.
 //
 // Everything is put together as mounts that are attached nowhere; the instance's mount table then
 // names no directory of the host. The file systems belong to the host's user namespace: metacopy
@@ -11,17 +12,38 @@ import Syscalls
 struct Root: ~Copyable {
     let mount: Descriptor
 
+    /// - Parameters:
+    ///   - directory: of the objects, or the checkout.
+    ///   - owners: maps the owner of a checkout; nil for layers.
     init(
-        parcel: Parcel, objects: borrowing Descriptor, spare: borrowing Descriptor?,
-        namespace: borrowing Descriptor, loopControl: borrowing Descriptor
+        parcel: Parcel, directory: borrowing Descriptor, owners: borrowing Descriptor?,
+        spare: borrowing Descriptor?, namespace: borrowing Descriptor,
+        loopControl: borrowing Descriptor
     ) throws(LaunchFailure) {
-        let image = try Self.image(parcel, namespace)
         switch spare {
         case .some(let layer):
-            mount = try Self.overlay(image: image, layer: layer, objects: objects)
+            mount = try Self.mount(parcel, directory, owners, layer, namespace)
         case .none:
             let layer = try Self.writableLayer(parcel, loopControl)
-            mount = try Self.overlay(image: image, layer: layer, objects: objects)
+            mount = try Self.mount(parcel, directory, owners, layer, namespace)
+        }
+    }
+
+    consuming func keep() -> Descriptor { mount }
+
+    private static func mount(
+        _ parcel: Parcel, _ directory: borrowing Descriptor, _ owners: borrowing Descriptor?,
+        _ layer: borrowing Descriptor, _ namespace: borrowing Descriptor
+    ) throws(LaunchFailure) -> Descriptor {
+        switch owners {
+        case .none:
+            let image = try image(parcel, namespace)
+            return try overlay(image: image, layer: layer, objects: directory)
+        case .some(let owners):
+            try step("map owners") { () throws(Errno) in
+                try Mounts.mapOwners(of: directory, by: owners)
+            }
+            return try overlay(checkout: directory, layer: layer)
         }
     }
 
@@ -65,19 +87,7 @@ struct Root: ~Copyable {
         image: borrowing Descriptor, layer: borrowing Descriptor, objects: borrowing Descriptor
     ) throws(LaunchFailure) -> Descriptor {
         try step("mount root") { () throws(Errno) in
-            // The upper directory is the root's own inode from now on: it looks as the box's.
-            let like = try File.status(image)
-            // A fresh layer has both already.
-            for name in ["upper", "work"] {
-                do throws(Errno) {
-                    try File.makeDirectory(at: layer, name, mode: 0o700)
-                } catch .exists {
-                    continue
-                }
-            }
-            let upper = try File.open(at: layer, "upper", .readOnly, [.directory])
-            try File.setOwner(upper, uid: like.uid, gid: like.gid)
-            try File.setMode(upper, like.permissions)
+            let upper = try upper(in: layer, like: try File.status(image))
             let work = try File.open(at: layer, "work", .path, [.directory])
             let context = try FileSystemContext("overlay")
             try context.set("source", "box")
@@ -85,14 +95,56 @@ struct Root: ~Copyable {
             try context.set("datadir+", objects)
             try context.set("upperdir", upper)
             try context.set("workdir", work)
-            try context.set("metacopy", "on")
-            try context.set("redirect_dir", "on")
-            try context.set("index", "off")
-            try context.set("xino", "off")
-            // The layer does not outlive the instance: nothing in it is worth a flush.
-            try context.set("volatile")
+            try setCommon(context)
             return try context.mount([.noSetuid, .noDevices])
         }
+    }
+
+    /// With nothing that is younger than mounts with mapped owners as layers (Linux 5.19): both are
+    /// attached, and named by their paths. They are gone from the mount table with the host's root.
+    private static func overlay(
+        checkout: borrowing Descriptor, layer: borrowing Descriptor
+    ) throws(LaunchFailure) -> Descriptor {
+        try step("mount root") { () throws(Errno) in
+            _ = try upper(in: layer, like: try File.status(checkout))
+            // Every host has these two, and nothing here needs what is in them any more.
+            try Mounts.attach(checkout, over: "/sys")
+            try Mounts.attach(layer, over: "/dev")
+            let context = try FileSystemContext("overlay")
+            try context.set("source", "box")
+            try context.set("lowerdir", "/sys")
+            try context.set("upperdir", "/dev/upper")
+            try context.set("workdir", "/dev/work")
+            try setCommon(context)
+            return try context.mount([.noSetuid, .noDevices])
+        }
+    }
+
+    /// The upper directory, which is the root's own inode from now on: it looks as the box's.
+    private static func upper(
+        in layer: borrowing Descriptor, like: FileStatus
+    ) throws(Errno) -> Descriptor {
+        // A fresh layer has both already.
+        for name in ["upper", "work"] {
+            do throws(Errno) {
+                try File.makeDirectory(at: layer, name, mode: 0o700)
+            } catch .exists {
+                continue
+            }
+        }
+        let upper = try File.open(at: layer, "upper", .readOnly, [.directory])
+        try File.setOwner(upper, uid: like.uid, gid: like.gid)
+        try File.setMode(upper, like.permissions)
+        return upper
+    }
+
+    private static func setCommon(_ context: borrowing FileSystemContext) throws(Errno) {
+        try context.set("metacopy", "on")
+        try context.set("redirect_dir", "on")
+        try context.set("index", "off")
+        try context.set("xino", "off")
+        // The layer does not outlive the instance: nothing in it is worth a flush.
+        try context.set("volatile")
     }
 
     /// Makes a call with a descriptor of the plan.

@@ -77,7 +77,7 @@ extension SandboxService {
             configurationPath: request.configurationPath, uidBase: uidBase,
             openFilesMax: check.limits.openFiles, outputBytesMax: configuration.outputBytesMax,
             sharedMemoryBytesMax: max(check.limits.memoryBytes / 2, 65_536),
-            groupKind: workplace.cgroups.planKind, groups: 0)
+            rootKind: check.rootKind, groupKind: workplace.cgroups.planKind, groups: 0)
         let limits = check.limits
         Task {
             do throws(LaunchFailure) {

@@ -1,5 +1,5 @@
 package import Interfaces
-import LaunchPlan
+package import LaunchPlan
 
 /// A start request that says what it must, with its defaults filled in; or the fault that names what
 /// does not.
@@ -7,6 +7,7 @@ package struct StartCheck: Sendable {
     package let id: InstanceID
     package let limits: Limits
     package let environment: [[UInt8]]
+    package let rootKind: LaunchPlan.RootKind
 
     // LIMIT: below these nothing can run: a page table, a process, a file system.
     private static let memoryBytesMin: UInt64 = 1 << 20
@@ -37,12 +38,21 @@ package struct StartCheck: Sendable {
         guard LaunchPlan.isPath(request.configurationPath) else {
             throw .invalid(.malformed, subject: "configuration_path")
         }
+        rootKind = try Self.rootKind(request.root)
         environment = try Self.environment(request.environment)
         limits = try Self.limits(request.limits)
         try Self.check(request.slots)
         try Self.check(
             UInt64(request.readyDeadlineMs), in: 1...UInt64(Self.readyDeadlineMsMax),
             "ready_deadline_ms")
+    }
+
+    private static func rootKind(_ root: BoxRoot) throws(Fault) -> LaunchPlan.RootKind {
+        switch root {
+        case .unspecified, .layers: return .layers
+        case .checkout: return .checkout
+        case .UNRECOGNIZED: throw .invalid(.outOfRange, subject: "root")
+        }
     }
 
     private static func environment(

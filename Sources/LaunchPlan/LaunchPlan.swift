@@ -11,7 +11,7 @@ package struct LaunchPlan: Equatable, Sendable {
     package enum Place: Int, Sendable {
         /// The EROFS image with the metadata of the root, open for reading.
         case image = 0
-        /// The directory of content objects.
+        /// The directory of content objects, or the checkout.
         case objects
         /// The content of the configuration file.
         case configuration
@@ -25,6 +25,15 @@ package struct LaunchPlan: Equatable, Sendable {
         case memory
         /// From here on: one cgroup.procs for each hierarchy (v1), or a cgroup directory (v2).
         case groups
+    }
+
+    /// What `Place.objects` is.
+    package enum RootKind: UInt8, Sendable {
+        /// The directory of objects.
+        case layers = 1
+        /// The tree itself; the image is not mounted. The owner of its root directory owns all of it,
+        /// and stands for 0:0.
+        case checkout = 2
     }
 
     /// How the limits are held.
@@ -49,6 +58,7 @@ package struct LaunchPlan: Equatable, Sendable {
     package var outputBytesMax: UInt64
     /// The most bytes of /dev/shm.
     package var sharedMemoryBytesMax: UInt64
+    package var rootKind: RootKind
     package var groupKind: GroupKind
     /// How many descriptors there are from `Place.groups` on.
     package var groups: UInt8
@@ -56,7 +66,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package init(
         instanceID: [UInt8], entrypoint: [String], environment: [[UInt8]],
         configurationPath: [String], uidBase: UInt32, openFilesMax: UInt32,
-        outputBytesMax: UInt64, sharedMemoryBytesMax: UInt64, groupKind: GroupKind, groups: UInt8
+        outputBytesMax: UInt64, sharedMemoryBytesMax: UInt64, rootKind: RootKind = .layers,
+        groupKind: GroupKind, groups: UInt8
     ) {
         self.instanceID = instanceID
         self.entrypoint = entrypoint
@@ -66,6 +77,7 @@ package struct LaunchPlan: Equatable, Sendable {
         self.openFilesMax = openFilesMax
         self.outputBytesMax = outputBytesMax
         self.sharedMemoryBytesMax = sharedMemoryBytesMax
+        self.rootKind = rootKind
         self.groupKind = groupKind
         self.groups = groups
     }
@@ -176,6 +188,7 @@ extension LaunchPlan {
             try writer.put(openFilesMax)
             try writer.put(outputBytesMax)
             try writer.put(sharedMemoryBytesMax)
+            try writer.put(rootKind.rawValue)
             try writer.put(groupKind.rawValue)
             try writer.put(groups)
         } catch {
@@ -198,7 +211,7 @@ extension LaunchPlan {
         self = plan
     }
 
-    /// nil where the magic or the kind of groups is unknown.
+    /// nil where the magic or a kind is unknown.
     private static func plan(
         _ reader: inout ByteReader
     ) throws(ByteReader.Failure) -> LaunchPlan? {
@@ -215,12 +228,14 @@ extension LaunchPlan {
         let openFilesMax = try reader.uint32()
         let outputBytesMax = try reader.uint64()
         let sharedMemoryBytesMax = try reader.uint64()
-        guard let kind = GroupKind(rawValue: try reader.uint8()) else { return nil }
+        guard let rootKind = RootKind(rawValue: try reader.uint8()),
+            let kind = GroupKind(rawValue: try reader.uint8())
+        else { return nil }
         return LaunchPlan(
             instanceID: id, entrypoint: entrypoint, environment: environment,
             configurationPath: configurationPath, uidBase: uidBase, openFilesMax: openFilesMax,
             outputBytesMax: outputBytesMax, sharedMemoryBytesMax: sharedMemoryBytesMax,
-            groupKind: kind, groups: try reader.uint8())
+            rootKind: rootKind, groupKind: kind, groups: try reader.uint8())
     }
 
     private static func put(

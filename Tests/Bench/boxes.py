@@ -11,7 +11,6 @@ rounds: ext4 looks for inodes among those that were deleted in the last 35 secon
 would be measured instead.
 """
 
-import ctypes
 import hashlib
 import json
 import mmap
@@ -29,8 +28,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Python"))
 
 import boxes  # noqa: E402
+import mounts  # noqa: E402
 import node as nodes  # noqa: E402
-import wire_client as w  # noqa: E402
 
 ROUNDS = 5
 MIRROR = os.environ.get("CELAUT_BENCH_MIRROR", "http://deb.debian.org/debian")
@@ -198,48 +197,14 @@ def import_memory(folder):
         shutil.rmtree(packed.node.base, ignore_errors=True)
 
 
-# Mounting, with the calls of Documentation/filesystems/mount_api.rst.
-LIBC = ctypes.CDLL(None, use_errno=True)
-FSOPEN, FSCONFIG, FSMOUNT = 430, 431, 432
-SET_STRING, SET_FD, CREATE = 1, 5, 6
-
-
-def call(number, *arguments):
-    result = LIBC.syscall(number, *arguments)
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result
-
-
-def mounted(kind, *settings):
-    """A mount that is attached nowhere, as a descriptor."""
-    context = call(FSOPEN, kind, 1)
-    try:
-        for key, value in settings:
-            if isinstance(value, bytes):
-                call(FSCONFIG, context, SET_STRING, key, value, 0)
-            else:
-                call(FSCONFIG, context, SET_FD, key, None, value)
-        call(FSCONFIG, context, CREATE, None, None, 0)
-        return call(FSMOUNT, context, 1, 1)
-    finally:
-        os.close(context)
-
-
 def mount_once(connection, box, holder, path):
     """OpenBox, both mounts, and the entrypoint's first bytes read: seconds."""
     start = time.monotonic()
-    _, (image, objects, service) = connection.call_with_descriptors(
-        "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=box, holder=holder))
-    below = mounted(b"erofs", (b"source", f"/proc/self/fd/{image}".encode()))
-    root = mounted(b"overlay", (b"lowerdir+", below), (b"datadir+", objects), (b"metacopy", b"on"),
-                   (b"redirect_dir", b"on"))
-    file = os.open(path, os.O_RDONLY, dir_fd=root)
-    assert os.read(file, 4) == b"\x7fELF"
-    took = time.monotonic() - start
-    for descriptor in (file, root, below, image, objects, service):
-        os.close(descriptor)
-    connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder=holder))
+    with mounts.OpenedBox(connection, box, holder) as opened:
+        file = os.open(path, os.O_RDONLY, dir_fd=opened.root)
+        assert os.read(file, 4) == b"\x7fELF"
+        took = time.monotonic() - start
+        os.close(file)
     return took
 
 

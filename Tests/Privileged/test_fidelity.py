@@ -1,0 +1,245 @@
+"""A box shows the tree it was made of: looked at from outside, entry by entry, against what GNU tar
+and umoci unpack. The kinds of roots are both looked at."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+import boxes
+import wire_client as w
+from boxes import described, entry
+from mounts import OpenedBox
+from node import Node
+
+DESCRIPTION = described(init={"entry_path": ["start"]}, api=[])
+TREES, PART = 200, 20
+
+
+@pytest.fixture(scope="module", params=["layers", "checkout"])
+def node(request):
+    with Node(roots=request.param) as running:
+        running.roots = request.param
+        yield running
+
+
+def digest(descriptor):
+    """SHA-256 of a file from its start."""
+    whole = hashlib.sha256()
+    while piece := os.read(descriptor, 1 << 20):
+        whole.update(piece)
+    return whole.hexdigest()
+
+
+def attributes(path):
+    """The user's; the others a box does not keep."""
+    return {name: os.getxattr(path, name, follow_symlinks=False)
+            for name in os.listxattr(path, follow_symlinks=False) if name.startswith("user.")}
+
+
+def entries(root, owner=lambda status: (status.st_uid, status.st_gid)):
+    """Every path below a directory, given as a descriptor: all that can be seen of it."""
+    found = {}
+
+    def look(path, name, parent):
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        kind = stat.S_IFMT(status.st_mode)
+        one = {"kind": stat.filemode(status.st_mode)[0], "owner": owner(status)}
+        if kind != stat.S_IFLNK:
+            # Setuid and setgid are not kept, by policy.
+            one["mode"] = oct(status.st_mode & 0o1777)
+        if kind == stat.S_IFLNK:
+            one["link"] = os.readlink(name, dir_fd=parent)
+        elif kind == stat.S_IFREG:
+            opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
+            one["size"], one["digest"] = status.st_size, digest(opened)
+            one["attributes"] = attributes(f"/proc/self/fd/{opened}")
+            os.close(opened)
+        found[path] = one
+        if kind == stat.S_IFDIR:
+            opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
+            one["attributes"] = attributes(f"/proc/self/fd/{opened}")
+            for inner in os.listdir(opened):
+                look(inner if path == "." else os.path.join(path, inner), inner, opened)
+            os.close(opened)
+    look(".", ".", root)
+    # The root's own mode is of the place it was unpacked to.
+    del found["."]
+    return found
+
+
+def unpacked(folder):
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return entries(root, owner=lambda status: (0, 0))
+    finally:
+        os.close(root)
+
+
+def shown(node, box):
+    with node.connect("box-builder", "BoxBuilder") as connection, \
+            OpenedBox(connection, box.service_id.hex(), "fidelity") as opened:
+        own = os.fstat(opened.root)
+        base = (own.st_uid, own.st_gid)
+        return entries(opened.root, owner=lambda status: (
+            status.st_uid - base[0], status.st_gid - base[1]))
+
+
+def assert_same(ours, theirs):
+    wrong = {path: (ours.get(path), theirs.get(path))
+             for path in ours.keys() | theirs.keys() if ours.get(path) != theirs.get(path)}
+    assert not wrong, json.dumps({path: repr(pair) for path, pair in list(wrong.items())[:5]}, indent=1)
+
+
+def archived(folder):
+    return subprocess.run(
+        ["tar", "--format=pax", "--sort=name", "--xattrs", "-C", folder, "-cf", "-", "."],
+        check=True, stdout=subprocess.PIPE).stdout
+
+
+def extracted(archive, folder):
+    """What GNU tar makes of an archive."""
+    folder.mkdir()
+    subprocess.run(["tar", "--xattrs", "-p", "-C", folder, "-xf", "-"], check=True, input=archive)
+    return unpacked(folder)
+
+
+ALPHABETS = ["abcdefghijklmnopqrstuvwxyz0123456789._-", "äöüßéñçø", "日本語漢字", "🙂🚀", " \t!\"#$%&'()*+,:;<=>?@[]^`{|}~\\"]
+
+
+def name(source):
+    """1 to 255 bytes; often the longest there are."""
+    alphabet = source.choice(ALPHABETS)
+    wanted = source.choice([1, 2, 8, 8, 8, 30, 255])
+    text = ""
+    while len((text + alphabet[0]).encode()) <= wanted or not text:
+        text += source.choice(alphabet)
+        if len(text.encode()) > 255:
+            text = text[:-1]
+            break
+    return "x" + text[1:] if text in (".", "..") else text
+
+
+def generate(folder, source):
+    """A tree of up to some dozens of entries."""
+    folder.mkdir()
+    start = folder / "start"
+    start.write_bytes(b"#!/bin/sh\n")
+    start.chmod(0o755)
+    directories, files = [folder], [start]
+    for _ in range(source.randrange(40)):
+        parent = source.choice(directories)
+        if len(str(parent)) > 3_000:
+            continue
+        path = parent / name(source)
+        if path.exists() or path.is_symlink():
+            continue
+        kind = source.random()
+        if kind < 0.3:
+            path.mkdir()
+            directories.append(path)
+        elif kind < 0.45:
+            path.symlink_to(source.choice(
+                ["/start", "start", "../start", "../../../../x", "nowhere/at all", "/", ".", name(source)]))
+        elif kind < 0.5:
+            os.link(source.choice(files), path)
+        else:
+            with open(path, "wb") as file:
+                if source.random() < 0.1:
+                    file.seek(source.randrange(1 << 20))
+                file.write(source.randbytes(source.choice([0, 1, 100, 4_096, 4_097, 70_000, 300_000])))
+            files.append(path)
+        if not path.is_symlink() and source.random() < 0.2:
+            for number in range(source.randrange(1, 4)):
+                os.setxattr(path, f"user.{number}", source.randbytes(source.randrange(200)))
+    for path in [*files, *directories[1:]]:
+        path.chmod(source.choice([0o755, 0o644, 0o600, 0o444, 0o555, 0o1777, 0o4755, 0o2711, 0o000]))
+    start.chmod(0o755)
+
+
+@pytest.mark.parametrize("part", range(TREES // PART))
+def test_a_generated_tree_is_shown_as_gnu_tar_unpacks_it(node, tmp_path, part):
+    base = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
+    for number in range(PART):
+        seed = f"{base} {part} {number}"
+        print("seed", seed)
+        folder = tmp_path / f"tree-{number}"
+        generate(folder, random.Random(seed))
+        archive = archived(folder)
+        theirs = extracted(archive, tmp_path / f"unpacked-{number}")
+        box = node.import_box(archive, DESCRIPTION)
+        assert_same(shown(node, box), theirs)
+        node.remove_box(box.service_id)
+        shutil.rmtree(tmp_path / f"unpacked-{number}")
+        shutil.rmtree(folder)
+    code = node.command("boxes", "verify").returncode
+    assert code == 0
+
+
+def test_owners_are_kept_where_asked_and_a_checkout_refuses_them(node):
+    archive = boxes.tar_bytes([entry("start", b"#!/bin/sh\n", uid=7, gid=8), entry("other", uid=65_000)])
+    descriptors = [boxes.as_descriptor(archive), boxes.as_descriptor(json.dumps(DESCRIPTION).encode())]
+    with node.connect("box-builder", "BoxBuilder") as connection:
+        *_, last = connection.stream(
+            "BoxBuilder.ImportBox", w.box.ImportBoxRequest(keep_owners=True), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if node.roots == "checkout":
+            with pytest.raises(w.Fault) as caught:
+                shown(node, last.box)
+            assert caught.value.code == "UNSUPPORTED", caught.value
+        else:
+            owners = {path: one["owner"] for path, one in shown(node, last.box).items()}
+            assert owners == {"start": (7, 8), "other": (65_000, 0)}
+    node.remove_box(last.box.service_id)
+
+
+def test_a_hundred_thousand_files_in_one_directory_are_all_there(node):
+    count = 100_000
+    archive = boxes.tar_bytes(
+        [entry("start", b"#!/bin/sh\n")] + [entry(f"many/{number:06}") for number in range(count)])
+    box = node.import_box(archive, DESCRIPTION)
+    with node.connect("box-builder", "BoxBuilder") as connection, \
+            OpenedBox(connection, box.service_id.hex(), "many") as opened:
+        many = os.open("many", os.O_RDONLY | os.O_DIRECTORY, dir_fd=opened.root)
+        assert sorted(os.listdir(many)) == [f"{number:06}" for number in range(count)]
+        os.close(many)
+    node.remove_box(box.service_id)
+
+
+def test_directories_within_directories_are_shown_to_the_bound(node):
+    path = "/".join("d" for _ in range(60))
+    box = node.import_box(
+        boxes.tar_bytes([entry("start", b"#!/bin/sh\n"), entry(f"{path}/end", b"deep")]), DESCRIPTION)
+    assert shown(node, box)[f"{path}/end"]["size"] == 4
+    node.remove_box(box.service_id)
+
+
+def test_a_checkout_that_is_altered_is_found_and_named(node):
+    if node.roots == "layers":
+        assert not list((node.state / "box-builder" / "checkouts").iterdir())
+        return
+    content = os.urandom(500_000)
+    box = node.import_box(boxes.tar_bytes([
+        entry("start", b"#!/bin/sh\n"), entry("d/large", content, mode=0o400)]), DESCRIPTION)
+    root = node.state / "box-builder" / "checkouts" / box.service_id.hex()
+    status = (root / "d/large").stat()
+    with open(root / "d/large", "r+b") as file:
+        file.seek(400_000)
+        file.write(bytes([content[400_000] ^ 255, content[400_001], content[400_002] ^ 255]))
+    os.utime(root / "d/large", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (root / "extra").write_bytes(b"")
+    (root / "start").unlink()
+    report = json.loads(node.command("boxes", "verify", "--format", "json").stdout)
+    found = {(one["kind"], one["name"].split("/", 2)[2], one["offset"], one["bytes"])
+             for one in report["findings"] if one["name"].count("/") > 1}
+    assert found >= {("altered", "d/large", 400_000, 3), ("not of the box", "extra", 0, 0),
+                     ("missing", "start", 0, 0)}
+    node.remove_box(box.service_id)
+    assert not root.exists()
+    assert node.command("boxes", "verify").returncode == 0
