@@ -140,7 +140,8 @@ package struct BoxExporter: Sendable {
         }
         try flush(all: true)
         summary.bytes = written
-        try index.nameBlocks(names)
+        // Only what saves work later.
+        try? index.nameBlocks(names)
     }
 
     /// The SHA3-256 of a content: remembered, or computed now and remembered when all went well.

@@ -52,7 +52,8 @@ package struct PackageImporter: Sendable {
                 record, result.tree, contents,
                 isStored: contents.made.isEmpty && forms.made.isEmpty,
                 isCancelled)
-            try index.nameBlocks(names)
+            // Only what saves work later: the box is in.
+            try? index.nameBlocks(names)
         } catch {
             failure = error
         }

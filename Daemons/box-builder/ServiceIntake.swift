@@ -77,7 +77,11 @@ final class ServiceIntake {
     func adopt(
         _ digest: ContentDigest, _ also: (ArraySlice<UInt8>) -> Void
     ) throws(Fault) {
-        guard let length = contentNext, try contents.rely(on: digest) else {
+        // It may have gone with its last box since it was looked up.
+        guard try contents.rely(on: digest) else {
+            throw Fault(.notFound, subject: digest.hex)
+        }
+        guard let length = contentNext else {
             return try store.forEachRun(of: digest) { run throws(Fault) in
                 also(run)
                 try feed(run)
