@@ -72,13 +72,18 @@ extension Boxes {
             taking.tag = tag
             let (source, target) = try Self.pipe(known)
             let (asked, wanted) = (request, taking)
-            async let sending = Self.outcome { () async throws(Complaint) in
-                try await session.export(asked, target) { _ in }
-            }
             async let receiving = Self.outcome { () async throws(Complaint) in
                 try await other.importPackage(wanted, source) { _ in }
             }
-            let (sent, received) = await (sending, receiving)
+            var progress = ProgressLine()
+            let sent = await Self.outcome { () async throws(Complaint) in
+                try await session.export(asked, target) {
+                    progress.show(
+                        "sending: \(Words.bytes($0.bytes)) of \(Words.bytes($0.bytesTotal))")
+                }
+            }
+            progress.clear()
+            let received = await receiving
             // Whoever failed first explains more than the one whose pipe broke.
             if case .failure(let complaint) = sent, complaint.fault?.reason != .badDescriptor {
                 throw complaint

@@ -360,8 +360,10 @@ def test_altered_packages_are_refused_or_are_another_box(node):
     chance = random.Random(SEED)
     whole = service(branch("start", START, 0o100755) + branch("large", LARGE[:3000]))
     expected = hashlib.sha3_256(whole).digest()
-    data = bee.package(bee.chunks(whole))
-    for _ in range(150):
+    apart = service(branch("start", START, 0o100755) + pointed("large", LARGE[:3000]))
+    pointing = bee.package(bee.chunks(apart), bee.block(LARGE[:3000]))
+    for turn in range(300):
+        data = (bee.package(bee.chunks(whole)), pointing)[turn % 2]
         altered = bytearray(data)
         altered[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
         try:
@@ -416,6 +418,25 @@ def test_a_box_for_another_machine_is_kept_moved_and_inspected_and_refused_at_st
         node.start_service(box.service_id)
     assert caught.value.code == "UNSUPPORTED" and "linux/arm64" in caught.value.subject
     node.remove_box(box.service_id)
+
+
+def test_a_builder_that_is_killed_while_a_package_comes_in_keeps_nothing_of_it(fresh_node):
+    whole = identity.service(PLAIN, tree(large=LARGE * 8, note=b"n"))
+    data = bee.package(bee.chunks(whole[:-100]))[:-len(bee.SEPARATOR)]
+    reading, writing = os.pipe()
+    with fresh_node.connect("box-builder", "BoxBuilder") as connection:
+        connection.start("BoxBuilder.ImportPackage", w.box.ImportPackageRequest(), [reading])
+        os.close(reading)
+        with os.fdopen(writing, "wb") as pipe:
+            # What a pipe holds is read when the rest has been written.
+            pipe.write(data)
+            pipe.flush()
+            fresh_node.kill("box-builder")
+    assert fresh_node.list_boxes() == []
+    left = [name for name, _ in files_below(fresh_node.state / "box-builder")
+            if name.startswith(("objects", "images", "staging"))]
+    assert left == []
+    assert import_bytes(fresh_node, whole).service_id == hashlib.sha3_256(whole).digest()
 
 
 # The command.
