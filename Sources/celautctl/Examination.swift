@@ -203,7 +203,7 @@ package struct Examination {
     // MARK: Words
 
     /// "6.1.0-35-amd64" as (6, 1).
-    static func release(_ text: String) -> (Int, Int) {
+    package static func release(_ text: String) -> (Int, Int) {
         let parts = text.split(separator: ".").prefix(2).map { part in
             Int(part.prefix { $0.isNumber }) ?? 0
         }

@@ -4,7 +4,7 @@ package import Syscalls
 /// Decides about a node's daemons as a service manager does: when each is started, started again,
 /// killed, and in which order all are stopped. Pure: events with their instant in, actions out.
 ///
-/// Keeps true: a daemon that dies is started again after a back-off that doubles from 100 ms to
+/// Keeps true: a daemon that dies is started again after a back-off that doubles from 20 ms to
 /// 10 s and is forgotten after 10 s of life; one that ended by itself with code 0 comes back with
 /// the next connection to its socket; one that is not ready in time, or whose watchdog is silent,
 /// is killed; after `stop` nothing is started, and one daemon is stopped at a time, in order.
@@ -43,7 +43,7 @@ package struct KeeperMachine {
     package static let watchdogInterval = Duration.seconds(20)
     // LIMIT: a daemon finishes what it accepted within 5 s; past twice that it is killed.
     package static let stopTimeout = Duration.seconds(12)
-    package static let backoffMin = Duration.milliseconds(100)
+    package static let backoffMin = Duration.milliseconds(20)
     package static let backoffMax = Duration.seconds(10)
 
     private var daemons: [Daemon]
@@ -175,7 +175,7 @@ package struct KeeperMachine {
         let isStopping = isStopping
         var delay = Self.backoffMin
         change(name) { daemon in
-            delay = min(Self.backoffMin * (1 << min(daemon.failures, 7)), Self.backoffMax)
+            delay = min(Self.backoffMin * (1 << min(daemon.failures, 9)), Self.backoffMax)
             daemon.failures += 1
             daemon.state = isStopping ? .ended : .waiting(until: now.advanced(by: delay))
         }

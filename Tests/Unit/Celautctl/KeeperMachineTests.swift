@@ -57,8 +57,7 @@ import celautctl
         }
         #expect(
             waits.prefix(4) == [
-                .milliseconds(100), .milliseconds(200), .milliseconds(400),
-                .milliseconds(800),
+                .milliseconds(20), .milliseconds(40), .milliseconds(80), .milliseconds(160),
             ])
         #expect(waits.last == .seconds(10))
         #expect(zip(waits, waits.dropFirst()).allSatisfy { $0 <= $1 })
