@@ -96,6 +96,10 @@ struct TarHeader {
     private let archive: OpaquePointer
     private let source: TarSource
     private let isChecked: Bool
+    /// Of the content of the last entry, what did not come yet.
+    private var contentBytesLeft: Int64 = 0
+    /// What fills the last block did not come.
+    private var isOver = false
 
     /// - Parameter isChecked: the bytes are known to be all there are.
     init(source: TarSource, isChecked: Bool = false) throws(Fault) {
@@ -133,6 +137,7 @@ struct TarHeader {
 
     /// The next entry's header; nil at the end.
     func next() throws(Fault) -> TarHeader? {
+        if isOver { return nil }
         var entry: OpaquePointer?
         for _ in 0..<Self.retriesMax {
             // SAFETY: libarchive sets the pointer to an entry of its own, valid until the next call.
@@ -165,7 +170,15 @@ struct TarHeader {
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe archive_read_data(archive, bytes.baseAddress, bytes.count)
         }
-        guard count >= 0 else { throw failure(Int32(truncatingIfNeeded: count), of: name) }
+        guard count >= 0 else {
+            // libarchive reads past the content to the next block.
+            if isChecked, contentBytesLeft == 0, isAtEnd {
+                isOver = true
+                return 0
+            }
+            throw failure(Int32(truncatingIfNeeded: count), of: name)
+        }
+        contentBytesLeft -= Int64(count)
         return count
     }
 
@@ -188,6 +201,7 @@ struct TarHeader {
             }
         }
         let (kept, others) = unsafe attributes(entry)
+        contentBytesLeft = unsafe archive_entry_size(entry)
         return TarHeader(
             path: path, kind: kind, permissions: permissions,
             uid: unsafe archive_entry_uid(entry), gid: unsafe archive_entry_gid(entry),

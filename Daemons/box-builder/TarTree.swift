@@ -77,7 +77,7 @@ package final class TarTree {
     ///
     /// - Throws: the fault that names the entry; `CANCELLED` when `isCancelled` said so.
     func add(_ archive: SharedDescriptor) throws(Fault) {
-        try TextEncoding.withUTF8 { () throws(Fault) in
+        try TextEncoding.withASCII { () throws(Fault) in
             let reader = try TarReader(source: TarSource(archive, isCancelled))
             let before = sourceBytes
             try readEntries(of: reader) { sourceBytes = before + reader.sourceBytes }
@@ -91,7 +91,7 @@ package final class TarTree {
     func addLayer(_ archive: SharedDescriptor, outerBytes: UInt64) throws(Fault) {
         builder.beginLayer()
         sourceBytes = outerBytes
-        try TextEncoding.withUTF8 { () throws(Fault) in
+        try TextEncoding.withASCII { () throws(Fault) in
             let reader = try TarReader(source: TarSource(archive, isCancelled), isChecked: true)
             try readEntries(of: reader, isLayer: true) {}
         }

@@ -3,15 +3,16 @@
 import Glibc
 
 package enum TextEncoding {
-    /// Runs `body` with UTF-8 as this thread's encoding, whatever the environment says, so that a C
-    /// library hands names on as the bytes they are.
-    package static func withUTF8<T, E: Error>(_ body: () throws(E) -> T) throws(E) -> T {
+    /// Runs `body` with an encoding of ASCII only, whatever the environment says, so that a C library
+    /// hands all else on as the bytes it is: libarchive writes UTF-8 anew in another spelling (NFC)
+    /// where it can, and leaves it alone where it cannot.
+    package static func withASCII<T, E: Error>(_ body: () throws(E) -> T) throws(E) -> T {
         // SAFETY: the locale is used by this thread only and freed after it has been taken back.
-        guard let utf8 = unsafe newlocale(LC_CTYPE_MASK, "C.UTF-8", nil) else { return try body() }
-        let before = unsafe uselocale(utf8)
+        guard let locale = unsafe newlocale(LC_CTYPE_MASK, "C", nil) else { return try body() }
+        let before = unsafe uselocale(locale)
         defer {
             unsafe uselocale(before)
-            unsafe freelocale(utf8)
+            unsafe freelocale(locale)
         }
         return try body()
     }

@@ -28,7 +28,7 @@ struct PackFiles {
                     : ["--no-anchored", "--exclude=\(pattern)"]
             }
         }
-        return words + ["-C", folder, "-cf", "-", "--"] + (include ?? ["."])
+        return words + ["-C", folder, "-cf", "-", "--"] + (include?.map { "./\($0)" } ?? ["."])
     }
 
     /// Starts tar into a pipe.
