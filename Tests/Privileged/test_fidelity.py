@@ -181,6 +181,68 @@ def test_a_generated_tree_is_shown_as_gnu_tar_unpacks_it(node, tmp_path, part):
     assert code == 0
 
 
+@pytest.fixture(scope="session")
+def debian(scratch):
+    """A Debian root without its devices, and what GNU tar makes of its archive."""
+    root = scratch / "debian"
+    with open(scratch / "debootstrap.log", "wb") as log:
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root], check=True, stdout=log,
+                       stderr=log)
+    shutil.rmtree(root / "dev")
+    (root / "var/log/attributed").write_bytes(b"kept")
+    os.setxattr(root / "var/log/attributed", "user.kept", b"yes")
+    archive = scratch / "debian.tar"
+    archive.write_bytes(archived(root))
+    theirs = extracted(archive.read_bytes(), scratch / "debian-unpacked")
+    yield archive, theirs
+    for folder in (root, scratch / "debian-unpacked"):
+        shutil.rmtree(folder)
+
+
+def test_a_debian_root_is_shown_as_gnu_tar_unpacks_it(node, debian):
+    archive, theirs = debian
+    assert len(theirs) > 5_000
+    with open(archive, "rb") as file:
+        box = node.import_box(
+            file.fileno(), described(init={"entry_path": ["usr", "bin", "env"]}, api=[]))
+    assert box.entries == len(theirs)
+    assert_same(shown(node, box), theirs)
+    node.remove_box(box.service_id)
+
+
+def test_an_image_made_by_umoci_is_shown_as_umoci_unpacks_it(node, tmp_path):
+    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
+    print("seed", seed)
+    source = random.Random(seed)
+    image = f"{tmp_path}/layout:1"
+
+    def umoci(*arguments):
+        subprocess.run(["umoci", *arguments], check=True, stdout=subprocess.DEVNULL)
+    umoci("init", "--layout", tmp_path / "layout")
+    umoci("new", "--image", image)
+    for layer in range(3):
+        bundle, tree = tmp_path / f"bundle-{layer}", tmp_path / f"tree-{layer}"
+        umoci("unpack", "--image", image, bundle)
+        generate(tree, source)
+        inside = bundle / "rootfs"
+        # A later layer takes away, and replaces, some of what the earlier ones brought.
+        for path in sorted(inside.iterdir()):
+            if path.name != "start" and source.random() < 0.4:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        kept = inside / f"layer-{layer}"
+        subprocess.run(["cp", "-a", tree, kept], check=True)
+        shutil.copy2(tree / "start", inside / "start")
+        (inside / f"layer-{layer}-hard").hardlink_to(kept / "start")
+        umoci("repack", "--image", image, bundle)
+    umoci("unpack", "--image", image, tmp_path / "final")
+    theirs = unpacked(tmp_path / "final" / "rootfs")
+    archive = subprocess.run(["tar", "-C", tmp_path / "layout", "-cf", "-", "."], check=True,
+                             stdout=subprocess.PIPE).stdout
+    box = node.import_box(archive, DESCRIPTION)
+    assert_same(shown(node, box), theirs)
+    node.remove_box(box.service_id)
+
+
 def test_owners_are_kept_where_asked_and_a_checkout_refuses_them(node):
     archive = boxes.tar_bytes([entry("start", b"#!/bin/sh\n", uid=7, gid=8), entry("other", uid=65_000)])
     descriptors = [boxes.as_descriptor(archive), boxes.as_descriptor(json.dumps(DESCRIPTION).encode())]
