@@ -76,7 +76,7 @@ extension BoxExporter {
         return (service, tree)
     }
 
-    private static func inexpressible(_ record: BoxRecord, _ codec: String) -> Fault {
+    static func inexpressible(_ record: BoxRecord, _ codec: String) -> Fault {
         Fault(
             .unsupported, subject: "\(codec) \(record.id)", lines: ["proto3", "bee"])
     }

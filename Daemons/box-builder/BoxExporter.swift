@@ -45,7 +45,9 @@ package struct BoxExporter: Sendable {
             try package(record, form, least, known, &summary, put, progress)
         case .json:
             try json(record, form, &summary, put, progress)
-        case .jsonZip, .UNRECOGNIZED:
+        case .jsonZip:
+            try zip(record, form, &summary, put, progress)
+        case .UNRECOGNIZED:
             throw Fault(.unsupported, subject: "codec", lines: PackageImporter.codecs)
         }
         return summary

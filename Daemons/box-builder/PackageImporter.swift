@@ -114,12 +114,18 @@ package struct PackageImporter: Sendable {
             step.phase = .hashing
             progress(step)
             return try intake.finish(forms, isCancelled)
-        case .jsonZip, .unspecified, .UNRECOGNIZED:
+        case .jsonZip:
+            let intake = try ZipIntake(store, contents)
+            try all { run throws(Fault) in try intake.feed(run) }
+            step.phase = .hashing
+            progress(step)
+            return try intake.finish(forms, isCancelled)
+        case .unspecified, .UNRECOGNIZED:
             throw Fault(.unsupported, subject: "codec", lines: Self.codecs)
         }
     }
 
-    static let codecs = ["proto3", "json", "bee"]
+    static let codecs = ["proto3", "json", "json+zip", "bee"]
 
     // LIMIT: how long a silent sender is waited for before `isCancelled` is asked.
     private static let patience: Int32 = 100

@@ -62,6 +62,16 @@ struct ValueIntake<Reader: BoxReader> {
         } catch {
             throw StoreFault.canonical(error)
         }
+        return try ServiceIntake.Result(service, tree, store, forms, isCancelled)
+    }
+}
+
+extension ServiceIntake.Result {
+    /// Of values whose contents are in the store: the id is computed over their canonical form.
+    init(
+        _ service: Service, _ tree: FileTree, _ store: ObjectStore, _ forms: ImportedContents,
+        _ isCancelled: () -> Bool
+    ) throws(Fault) {
         let (identity, form) = try StoredForm.identify(service, tree, into: forms) {
             digest, take throws(Fault) in
             try store.forEachRun(of: digest) { run throws(Fault) in
@@ -71,7 +81,7 @@ struct ValueIntake<Reader: BoxReader> {
             }
         }
         guard let id = ServiceID(identity.id) else { throw Fault(.internal, subject: "id") }
-        return ServiceIntake.Result(
+        self.init(
             id: id, bytes: identity.bytes, service: service, tree: tree, form: form)
     }
 }
