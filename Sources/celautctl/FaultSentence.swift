@@ -120,8 +120,9 @@ package struct FaultSentence: Equatable, Sendable {
             )
         case .corrupt:
             return (
-                "what is stored under \(subject) is not what was put there",
-                "Remove the box and pack it again; check the disk"
+                "what is under \(subject) is not what its digest says",
+                "It was altered where it came from or on the disk: get it again, or remove the box "
+                    + "and pack it again"
             )
         case .endedEarly:
             return (
