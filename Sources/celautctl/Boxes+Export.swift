@@ -72,9 +72,19 @@ extension Boxes {
                 request.codec = codec.codec
                 var progress = ProgressLine()
                 defer { progress.clear() }
-                let summary = try await session.export(request, try target.parcel(known: [])) {
-                    progress.show(
-                        "exporting: \(Words.bytes($0.bytes)) of \(Words.bytes($0.bytesTotal))")
+                let summary: ExportSummary
+                do throws(Complaint) {
+                    summary = try await session.export(request, try target.parcel(known: [])) {
+                        progress.show(
+                            "exporting: \(Words.bytes($0.bytes)) of \(Words.bytes($0.bytesTotal))"
+                        )
+                    }
+                } catch {
+                    // A reader that had enough (`| head`) ends the command quietly.
+                    guard target.isStream, error.fault?.subject == "target: EPIPE" else {
+                        throw error
+                    }
+                    return .success
                 }
                 try target.publish()
                 progress.clear()

@@ -88,7 +88,7 @@ struct ReasonWords {
         case .truncated:
             (
                 "ends before its end\(place(fault))",
-                "Make the archive again and check it: tar tf FILE"
+                "Make or get it again, whole; an archive is checked with: tar tf FILE"
             )
         case .tooManyEntries:
             ("has too many entries\(FaultSentence.measure(fault))", "Leave out what is not needed")
