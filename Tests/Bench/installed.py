@@ -24,7 +24,11 @@ import wire_client as w  # noqa: E402
 from crash_run import CrashRun  # noqa: E402
 
 ROUNDS = 5
-IDLE_SECONDS = 10
+# Idle threads of the pool have ended by then.
+SETTLE_SECONDS = 15
+IDLE_SECONDS = 20
+# One every ten seconds, half of its 20 s.
+WATCHDOGS = 2
 CRASH_SECONDS = float(os.environ.get("CELAUT_CRASH_SECONDS", "60"))
 
 
@@ -78,15 +82,14 @@ def boot(folder):
     with nodes.Node(base=folder) as node:
         tell("boot-time", round((time.monotonic() - start) * 1000), "ms")
         pids = {name: node.pid(name) for name in nodes.DAEMONS}
-        time.sleep(3)
+        time.sleep(SETTLE_SECONDS)
         family = [*pids.values(), *nodes.children_of(pids["sandbox-supervisor"])]
         tell("boot-memory", round(sum(map(private_bytes, family)) / 1e6, 1), "MB",
              processes=len(family))
-        # Half of the watchdog's 20 s apart: one wake-up in ten seconds is its.
         before = {name: switches(pid) for name, pid in pids.items()}
         time.sleep(IDLE_SECONDS)
         for name, pid in pids.items():
-            woken = max(0, switches(pid) - before[name] - 2) / IDLE_SECONDS
+            woken = max(0, switches(pid) - before[name] - WATCHDOGS) / IDLE_SECONDS
             tell("boot-wakeups", woken, "per second beyond the watchdog", daemon=name)
 
 
