@@ -9,7 +9,7 @@ internal import Syscalls
     // LIMIT: how long a silent sender is waited for before `isCancelled` is asked again.
     private static let patience: Int32 = 100
     // LIMIT: bytes of one read; a pipe holds as much.
-    private static let readBytesMax = 65_536
+    private static let readBytesMax = 262_144
 
     private let descriptor: SharedDescriptor
     private let isCancelled: () -> Bool
@@ -96,10 +96,9 @@ struct TarHeader {
     private let archive: OpaquePointer
     private let source: TarSource
     private let isChecked: Bool
-    /// Of the content of the last entry, what did not come yet.
-    private var contentBytesLeft: Int64 = 0
-    /// What fills the last block did not come.
-    private var isOver = false
+    /// Of the content of the last entry, as its header has it, what was not read yet. A file that
+    /// ends in a hole may leave some: it reads as zeros.
+    private(set) var contentBytesLeft: UInt64 = 0
 
     /// - Parameter isChecked: the bytes are known to be all there are.
     init(source: TarSource, isChecked: Bool = false) throws(Fault) {
@@ -137,7 +136,6 @@ struct TarHeader {
 
     /// The next entry's header; nil at the end.
     func next() throws(Fault) -> TarHeader? {
-        if isOver { return nil }
         var entry: OpaquePointer?
         for _ in 0..<Self.retriesMax {
             // SAFETY: libarchive sets the pointer to an entry of its own, valid until the next call.
@@ -166,19 +164,15 @@ struct TarHeader {
 
     /// Reads content of the entry whose header was last; 0 is its end. Holes read as zeros.
     func read(into buffer: inout [UInt8], of name: String) throws(Fault) -> Int {
+        // Not a byte more: libarchive would look for the block behind, which may not be there.
+        let wanted = Int(min(UInt64(buffer.count), contentBytesLeft))
+        guard wanted > 0 else { return 0 }
         // SAFETY: libarchive writes inside the array, which is ours alone during the call.
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-            unsafe archive_read_data(archive, bytes.baseAddress, bytes.count)
+            unsafe archive_read_data(archive, bytes.baseAddress, wanted)
         }
-        guard count >= 0 else {
-            // libarchive reads past the content to the next block.
-            if isChecked, contentBytesLeft == 0, isAtEnd {
-                isOver = true
-                return 0
-            }
-            throw failure(Int32(truncatingIfNeeded: count), of: name)
-        }
-        contentBytesLeft -= Int64(count)
+        guard count >= 0 else { throw failure(Int32(truncatingIfNeeded: count), of: name) }
+        contentBytesLeft -= UInt64(count)
         return count
     }
 
@@ -201,7 +195,7 @@ struct TarHeader {
             }
         }
         let (kept, others) = unsafe attributes(entry)
-        contentBytesLeft = unsafe archive_entry_size(entry)
+        contentBytesLeft = UInt64(max(0, unsafe archive_entry_size(entry)))
         return TarHeader(
             path: path, kind: kind, permissions: permissions,
             uid: unsafe archive_entry_uid(entry), gid: unsafe archive_entry_gid(entry),
@@ -256,12 +250,13 @@ struct TarHeader {
         }
     }
 
-    /// Whether nothing was missing but what fills the last block. libarchive has words for it only.
+    /// Whether nothing was missing but what fills the last block: the content before it is read, and
+    /// a header that is cut is called otherwise. libarchive has words for it only.
     private var isAtEnd: Bool {
-        guard source.fault == nil else { return false }
+        guard source.fault == nil, contentBytesLeft == 0 else { return false }
         // SAFETY: see init; the text is copied.
         let text = unsafe Self.bytes(archive_error_string(archive)) ?? []
-        return String(decoding: text, as: UTF8.self).contains("only 0 available")
+        return String(decoding: text, as: UTF8.self).contains("Truncated input file")
     }
 
     private func failure(_ code: Int32, of name: String) -> Fault {

@@ -134,23 +134,42 @@ package final class TarTree {
     private func copy(
         _ reader: TarReader, _ path: EntryPath, _ measure: () -> Void
     ) throws(Fault) -> ContentDigest {
+        guard reader.contentBytesLeft <= Self.contentBytesMax else {
+            throw .tooLarge(
+                subject: path.text, limit: Self.contentBytesMax, actual: reader.contentBytesLeft)
+        }
         try sink.begin()
         do throws(Fault) {
             while true {
                 let count = try reader.read(into: &buffer, of: path.text)
                 if count == 0 { break }
-                bytes += UInt64(count)
-                measure()
-                try checkBytes(path)
-                // SAFETY: bytes of an array that is not touched until the call is over.
-                try sink.append(unsafe buffer.span.extracting(0..<count).bytes)
-                report()
+                try take(count, path, measure)
+            }
+            // A hole at the end, of which nothing came.
+            var left = reader.contentBytesLeft
+            if left > 0 { buffer = [UInt8](repeating: 0, count: buffer.count) }
+            while left > 0 {
+                let count = Int(min(left, UInt64(buffer.count)))
+                try take(count, path, measure)
+                left -= UInt64(count)
             }
             return try sink.finish()
         } catch {
             sink.discard()
             throw error
         }
+    }
+
+    /// Hands what is in the buffer on.
+    private func take(_ count: Int, _ path: EntryPath, _ measure: () -> Void) throws(Fault) {
+        bytes += UInt64(count)
+        measure()
+        try checkBytes(path)
+        guard !isCancelled() else { throw .cancelled }
+        let content = buffer
+        // SAFETY: bytes have no padding.
+        try sink.append(unsafe content.span.extracting(0..<count).bytes)
+        report()
     }
 
     private func checkBytes(_ path: EntryPath) throws(Fault) {
