@@ -135,6 +135,9 @@ struct Construction {
     private func openNetwork(_ processes: borrowing Descriptor) throws(LaunchFailure) {
         try step("network") { () throws(Errno) in
             try Namespaces.bringLoopbackUp()
+            // 10.64.0.0/10: what the gateway listens on for children and peers, one address each.
+            // The same in every instance, whether it has any or not.
+            try Namespaces.addToLoopback(0x0A40_0001, prefixLength: 10)
             let file = try File.open(
                 at: processes, "sys/net/ipv4/ip_unprivileged_port_start", .writeOnly)
             try File.writeAll(file, [UInt8(ascii: "0")])

@@ -77,7 +77,7 @@ struct Cgroups: Sendable {
         }
     }
 
-    private func path(_ controller: String, _ id: InstanceID) -> String? {
+    func path(_ controller: String, _ id: InstanceID) -> String? {
         switch kind {
         case .version1(let roots): roots[controller].map { "\($0)/\(base)/\(id)" }
         case .version2(let root): "\(root)/\(id)"
@@ -178,14 +178,53 @@ struct Cgroups: Sendable {
             if let pids = path("pids", id) {
                 usage.processes = UInt32(clamping: Self.number("\(pids)/pids.current"))
             }
+            if let cpu = path("cpu", id) {
+                usage.cpuThrottledUs = Self.entry("throttled_time", of: "\(cpu)/cpu.stat") / 1_000
+            }
+            if let io = path("blkio", id) {
+                let bytes = IOCounts(version1: Self.text("\(io)/blkio.throttle.io_service_bytes"))
+                usage.ioReadBytes = bytes.read
+                usage.ioWriteBytes = bytes.written
+            }
         case .version2(let root):
             let group = "\(root)/\(id)"
             usage.cpuUs = Self.entry("usage_usec", of: "\(group)/cpu.stat")
             usage.memoryBytes = Self.number("\(group)/memory.current")
             usage.memoryPeakBytes = Self.number("\(group)/memory.peak")
             usage.processes = UInt32(clamping: Self.number("\(group)/pids.current"))
+            usage.cpuThrottledUs = Self.entry("throttled_usec", of: "\(group)/cpu.stat")
+            let bytes = IOCounts(version2: Self.text("\(group)/io.stat"))
+            usage.ioReadBytes = bytes.read
+            usage.ioWriteBytes = bytes.written
         }
         return usage
+    }
+
+    /// Memory charged now. Blocks only on memory.
+    func memoryBytes(_ id: InstanceID) -> UInt64 {
+        switch kind {
+        case .version1: path("memory", id).map { Self.number("\($0)/memory.usage_in_bytes") } ?? 0
+        case .version2(let root): Self.number("\(root)/\(id)/memory.current")
+        }
+    }
+
+    /// The bounds that were in the way at any time, by name.
+    func limitsMet(_ id: InstanceID) -> [String] {
+        var met: [String] = []
+        let memory = path("memory", id) ?? ""
+        let failures =
+            switch kind {
+            case .version1: Self.number("\(memory)/memory.failcnt")
+            case .version2: Self.entry("max", of: "\(memory)/memory.events")
+            }
+        if failures != 0 { met.append("memory") }
+        if Self.entry("max", of: "\(path("pids", id) ?? "")/pids.events") != 0 {
+            met.append("processes")
+        }
+        if Self.entry("nr_throttled", of: "\(path("cpu", id) ?? "")/cpu.stat") != 0 {
+            met.append("cpu")
+        }
+        return met
     }
 
     /// Whether the kernel killed for want of memory.
@@ -271,7 +310,7 @@ struct Cgroups: Sendable {
         }
     }
 
-    private static func write(_ path: String, _ value: String) throws(CgroupFailure) {
+    static func write(_ path: String, _ value: String) throws(CgroupFailure) {
         do throws(Errno) {
             let file = try File.open(path, .writeOnly)
             try File.writeAll(file, [UInt8](value.utf8))
@@ -280,8 +319,12 @@ struct Cgroups: Sendable {
         }
     }
 
-    private static func writeIfThere(_ path: String, _ value: String) throws(CgroupFailure) {
+    static func writeIfThere(_ path: String, _ value: String) throws(CgroupFailure) {
         if File.exists(path) { try write(path, value) }
+    }
+
+    private static func text(_ path: String) -> String {
+        (try? File.readAll(path, limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
     private static func number(_ path: String) -> UInt64 {

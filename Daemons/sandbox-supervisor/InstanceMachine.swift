@@ -31,6 +31,10 @@ package struct InstanceMachine: Sendable {
         case open(Interfaces.Slot)
         /// The time to become ready is over.
         case readyDeadline
+        /// The time it may live is over.
+        case deadline
+        /// Other bounds are in force.
+        case limited(Limits)
         /// Somebody asks for the end.
         case stop(graceMs: UInt32)
         /// The time between TERM and KILL is over.
@@ -49,10 +53,13 @@ package struct InstanceMachine: Sendable {
         package var outOfMemory: Bool
         package var usage: Usage
         package var lastLines: [String]
+        package var limitsMet: [String]
 
         package init(
-            outcome: LaunchOutcome?, outOfMemory: Bool, usage: Usage, lastLines: [String]
+            outcome: LaunchOutcome?, outOfMemory: Bool, usage: Usage, lastLines: [String],
+            limitsMet: [String] = []
         ) {
+            self.limitsMet = limitsMet
             self.outcome = outcome
             self.outOfMemory = outOfMemory
             self.usage = usage
@@ -65,6 +72,8 @@ package struct InstanceMachine: Sendable {
         /// Write the record down, then tell who watches.
         case save
         case armReadyDeadline
+        /// For the deadline of the bounds, or for none.
+        case armDeadline
         case probe([Interfaces.Slot])
         case stopProbing
         /// TERM, by way of the witness.
@@ -89,7 +98,7 @@ package struct InstanceMachine: Sendable {
         if record.hasEnded { return [] }
         switch event {
         case .begin:
-            return begin()
+            return begin() + (record.state.limits.deadlineMs == 0 ? [] : [.armDeadline])
         case .prepared:
             return advance(to: .preparing)
         case .prepareFailed(let failure):
@@ -109,6 +118,11 @@ package struct InstanceMachine: Sendable {
             return open(slot, nowMs)
         case .readyDeadline:
             return readyDeadline()
+        case .deadline:
+            return deadline()
+        case .limited(let limits):
+            record.state.limits = limits
+            return [.save, .armDeadline]
         case .stop(let graceMs):
             return stop(graceMs)
         case .graceOver:
@@ -163,6 +177,12 @@ package struct InstanceMachine: Sendable {
         }
     }
 
+    private mutating func deadline() -> [Action] {
+        // What was asked before it stays the cause, but waits no longer.
+        let actions = record.stop == nil ? beginStop(.deadline) : []
+        return actions + (isLaunched ? kill() : [])
+    }
+
     private mutating func stop(_ graceMs: UInt32) -> [Action] {
         if record.state.phase == .stopping {
             // A second request can only shorten the time.
@@ -196,6 +216,7 @@ package struct InstanceMachine: Sendable {
     private mutating func end(_ remains: Remains, _ nowMs: UInt64) -> [Action] {
         var ended = Self.ended(remains, record.stop)
         ended.lastLines = remains.lastLines
+        ended.limitsMet = remains.limitsMet
         record.state.ended = ended
         record.state.phase = .ended
         record.state.endedAtMs = nowMs
@@ -233,6 +254,7 @@ package struct InstanceMachine: Sendable {
             ended.cause = .notReady
             ended.subject = slot
         case (.requested?, _): ended.cause = .stopped
+        case (.deadline?, _): ended.cause = .deadline
         case (nil, _) where outOfMemory: ended.cause = .outOfMemory
         case (nil, .exited?): ended.cause = .exited
         case (nil, .signalled?): ended.cause = .signalled

@@ -36,6 +36,8 @@ package struct InstanceRecord: Sendable, Equatable {
 /// Why the node itself ends an instance.
 package enum StopCause: Sendable, Equatable {
     case requested
+    /// Its time was over.
+    case deadline
     /// The slot that was still closed at the ready deadline.
     case notReady(String)
 }

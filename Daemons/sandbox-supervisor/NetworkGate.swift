@@ -17,14 +17,34 @@ struct NetworkGate: Sendable {
     func sockets(
         inside namespace: SharedDescriptor, _ kind: Socket.Kind, count: Int
     ) throws(Errno) -> [SharedDescriptor] {
-        try Namespaces.enterNetwork(namespace.descriptor)
-        let made: Result<[SharedDescriptor], Errno>
-        do throws(Errno) {
+        try inside(namespace) { () throws(Errno) in
             var sockets: [SharedDescriptor] = []
             for _ in 0..<count {
                 sockets.append(SharedDescriptor(try InternetSocket.make(kind: kind)))
             }
-            made = .success(sockets)
+            return sockets
+        }
+    }
+
+    /// A socket bound inside; one for streams listens.
+    func listener(
+        inside namespace: SharedDescriptor, _ kind: Socket.Kind, at endpoint: IPv4Endpoint
+    ) throws(Errno) -> SharedDescriptor {
+        try inside(namespace) { () throws(Errno) in
+            if kind == .stream { return SharedDescriptor(try InternetSocket.listen(endpoint)) }
+            let socket = try InternetSocket.make(kind: kind)
+            try InternetSocket.bind(socket, endpoint)
+            return SharedDescriptor(socket)
+        }
+    }
+
+    private func inside<Value>(
+        _ namespace: SharedDescriptor, _ body: () throws(Errno) -> Value
+    ) throws(Errno) -> Value {
+        try Namespaces.enterNetwork(namespace.descriptor)
+        let made: Result<Value, Errno>
+        do throws(Errno) {
+            made = .success(try body())
         } catch {
             made = .failure(error)
         }

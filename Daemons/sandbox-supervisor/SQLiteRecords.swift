@@ -79,6 +79,7 @@ package struct SQLiteRecords: RecordStorage {
             switch record.stop {
             case nil: nil
             case .requested?: "requested"
+            case .deadline?: "deadline"
             case .notReady(let slot)?: "not-ready " + slot
             }
         try database.execute(
@@ -110,8 +111,11 @@ package struct SQLiteRecords: RecordStorage {
         record.pid = row["pid"]
         record.startTime = row["start_time"]
         if let stop: String = row["stop"] {
-            record.stop =
-                stop == "requested" ? .requested : .notReady(String(stop.dropFirst(10)))
+            switch stop {
+            case "requested": record.stop = .requested
+            case "deadline": record.stop = .deadline
+            default: record.stop = .notReady(String(stop.dropFirst(10)))
+            }
         }
         return record
     }

@@ -124,7 +124,7 @@ extension SandboxService: SandboxSupervisorHandler {
     }
 
     // LIMIT: what one message can carry.
-    private static let socketsMax: UInt32 = 16
+    static let socketsMax: UInt32 = 16
 
     package func forgetInstance(
         _ request: ForgetInstanceRequest, context: CallContext
@@ -155,7 +155,7 @@ extension SandboxService: SandboxSupervisorHandler {
 
     // MARK: Looking
 
-    private func known(_ bytes: some Sequence<UInt8>) throws(Fault) -> InstanceID {
+    func known(_ bytes: some Sequence<UInt8>) throws(Fault) -> InstanceID {
         guard let id = InstanceID(bytes) else {
             throw .invalid(.malformed, subject: "instance_id", limit: 16)
         }
@@ -164,7 +164,7 @@ extension SandboxService: SandboxSupervisorHandler {
     }
 
     /// What was announced, with what it uses now.
-    private func state(_ id: InstanceID) throws(Fault) -> InstanceState {
+    func state(_ id: InstanceID) throws(Fault) -> InstanceState {
         guard var state = announced[id] else { throw Fault(.notFound, subject: "\(id)") }
         guard state.phase != .ended, let pid = machines[id]?.record.pid, pid != 0 else {
             return state
@@ -176,6 +176,7 @@ extension SandboxService: SandboxSupervisorHandler {
             if disk > 0 { living[id]?.diskBytes = disk }
         }
         state.usage.diskBytes = living[id]?.diskBytes ?? 0
+        state.usage.memoryByteSeconds = living[id]?.memory.byteSeconds(nowMs()) ?? 0
         return state
     }
 

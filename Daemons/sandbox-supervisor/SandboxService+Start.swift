@@ -151,6 +151,9 @@ extension SandboxService {
     /// Takes up a witness: made just now, or found again.
     func adopt(_ id: InstanceID, pid: Int32, _ pidfd: SharedDescriptor) {
         living[id, default: Living()].pidfd = pidfd
+        living[id]?.memory.begin(
+            atMs: machines[id]?.record.state.acceptedAtMs ?? nowMs())
+        meter()
         // Gone already when the witness is: then its pidfd is ready, too.
         living[id]?.network = try? NetworkGate.namespace(of: pid)
         do throws(Errno) {
@@ -201,6 +204,8 @@ extension SandboxService {
         var remains = await loop.runBlocking { workplace.remains(id) }
         if let outcome { remains.outcome = outcome }
         remains.usage.diskBytes = living[id]?.diskBytes ?? 0
+        remains.usage.memoryByteSeconds =
+            living[id]?.memory.total(nowMs(), peakBytes: remains.usage.memoryPeakBytes) ?? 0
         tell(id, .gone(remains))
     }
 }

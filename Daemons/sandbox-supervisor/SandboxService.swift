@@ -22,12 +22,14 @@ package actor SandboxService {
         var reportWatch: WatchToken?
         var prober: Prober?
         var readyTimer: TimerToken?
+        var deadlineTimer: TimerToken?
         var graceTimer: TimerToken?
         var killTimer: TimerToken?
         /// The witness is gone, or there never was one: its remains are being read.
         var isEnding = false
         /// The last figure of a root that is gone with its witness.
         var diskBytes: UInt64 = 0
+        var memory = MemoryMeter()
     }
 
     let configuration: SupervisorConfiguration
@@ -44,6 +46,7 @@ package actor SandboxService {
     var changes = Changes()
     var outputs: OutputNews
     var isStopping = false
+    var isMetering = false
 
     private var unsaved: Set<InstanceID> = []
     private var forgotten: Set<InstanceID> = []
@@ -89,13 +92,14 @@ package actor SandboxService {
             unsaved.insert(id)
             save()
         case .armReadyDeadline: armReadyDeadline(id)
+        case .armDeadline: armDeadline(id)
         case .probe(let slots): probe(id, slots)
         case .stopProbing:
             living[id]?.prober?.stop()
             living[id]?.prober = nil
             cancel(&living[id, default: Living()].readyTimer)
-        case .terminate: signal(id, .terminate)
-        case .kill: signal(id, .user1)
+        case .terminate: signalOnceSaved(id, .terminate)
+        case .kill: signalOnceSaved(id, .user1)
         case .destroy: signal(id, .kill)
         case .armGrace(let milliseconds):
             living[id]?.graceTimer = after(.milliseconds(Int64(milliseconds)), id, .graceOver)
@@ -107,6 +111,15 @@ package actor SandboxService {
 
     // LIMIT: time for a witness to write down an end: two flushes of a slow disk. Then it is killed.
     private static let killPatience = Duration.seconds(10)
+
+    /// Why it is to end is on the disk before it is told so: who comes after this process would
+    /// otherwise find an end and no reason. A disk that refuses does not keep it alive.
+    private func signalOnceSaved(_ id: InstanceID, _ signal: Signal) {
+        Task {
+            try? await untilSaved()
+            self.signal(id, signal)
+        }
+    }
 
     private func signal(_ id: InstanceID, _ signal: Signal) {
         guard let pidfd = living[id]?.pidfd else { return }
@@ -133,6 +146,16 @@ package actor SandboxService {
             .milliseconds(Int64(clamping: left)), id, .readyDeadline)
     }
 
+    private func armDeadline(_ id: InstanceID) {
+        guard let state = machines[id]?.record.state else { return }
+        cancel(&living[id, default: Living()].deadlineTimer)
+        guard state.limits.deadlineMs != 0 else { return }
+        let deadline = state.acceptedAtMs + state.limits.deadlineMs
+        let left = deadline - min(deadline, nowMs())
+        living[id]?.deadlineTimer = after(
+            .milliseconds(Int64(clamping: left)), id, .deadline)
+    }
+
     private func probe(_ id: InstanceID, _ slots: [Interfaces.Slot]) {
         guard let pid = machines[id]?.record.pid, let network = living[id]?.network else { return }
         let prober = Prober(loop: loop, gate: gate, namespace: network, pid: pid) {
@@ -146,6 +169,7 @@ package actor SandboxService {
         guard var left = living.removeValue(forKey: id) else { return }
         left.prober?.stop()
         cancel(&left.readyTimer)
+        cancel(&left.deadlineTimer)
         cancel(&left.graceTimer)
         cancel(&left.killTimer)
         unwatch(&left)

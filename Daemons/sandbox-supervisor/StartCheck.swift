@@ -19,6 +19,10 @@ package struct StartCheck: Sendable {
     // LIMIT: 16 TiB, ext4's own with blocks of 4 KiB.
     private static let diskBytesMax: UInt64 = 1 << 44
     private static let openFilesDefault: UInt32 = 1_024
+    // LIMIT: a hundred years in milliseconds, so that a time plus it is a time.
+    private static let deadlineMsMax: UInt64 = 3_155_760_000_000
+    // LIMIT: bytes of output per second; less would keep a line waiting for seconds.
+    private static let outputRateMin: UInt64 = 1_024
     private static let periodDefault: UInt64 = 100_000
     // LIMIT: slots of one service; each is probed by itself.
     package static let slotsMax = 256
@@ -78,7 +82,8 @@ package struct StartCheck: Sendable {
         return environment
     }
 
-    private static func limits(_ asked: Limits) throws(Fault) -> Limits {
+    /// Bounds as they will be in force.
+    static func limits(_ asked: Limits) throws(Fault) -> Limits {
         var limits = asked
         guard asked.memoryBytes >= memoryBytesMin else {
             throw .invalid(
@@ -104,6 +109,12 @@ package struct StartCheck: Sendable {
             "limits.open_files")
         if asked.blockIoWeight != 0 {
             try check(UInt64(asked.blockIoWeight), in: 10...1_000, "limits.block_io_weight")
+        }
+        try check(asked.deadlineMs, in: 0...deadlineMsMax, "limits.deadline_ms")
+        if asked.outputBytesPerSecond != 0 {
+            try check(
+                asked.outputBytesPerSecond, in: outputRateMin...(1 << 40),
+                "limits.output_bytes_per_second")
         }
         return limits
     }

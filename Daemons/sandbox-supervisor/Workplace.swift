@@ -64,7 +64,7 @@ struct Workplace: Sendable {
         let outcome = bytes.flatMap { try? LaunchOutcome(reading: $0) }
         return InstanceMachine.Remains(
             outcome: outcome, outOfMemory: cgroups.wasOutOfMemory(id), usage: cgroups.usage(id),
-            lastLines: OutputReader(path: path).lastLines())
+            lastLines: OutputReader(path: path).lastLines(), limitsMet: cgroups.limitsMet(id))
     }
 
     /// Removes an instance's files.

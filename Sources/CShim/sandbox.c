@@ -4,6 +4,7 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
@@ -26,6 +27,26 @@ int celaut_loopback_up(void) {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     int done = ioctl(fd, SIOCSIFFLAGS, &request);
+    int code = errno;
+    close(fd);
+    errno = code;
+    return done;
+}
+
+int celaut_loopback_add(uint32_t address, uint32_t mask) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    memcpy(request.ifr_name, "lo:1", 5);
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {htonl(address)}};
+    memcpy(&request.ifr_addr, &name, sizeof name);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    int done = ioctl(fd, SIOCSIFADDR, &request);
+    if (done == 0) {
+        name.sin_addr.s_addr = htonl(mask);
+        memcpy(&request.ifr_netmask, &name, sizeof name);
+        done = ioctl(fd, SIOCSIFNETMASK, &request);
+    }
     int code = errno;
     close(fd);
     errno = code;

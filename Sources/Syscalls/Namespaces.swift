@@ -65,6 +65,14 @@ package enum Namespaces {
     package static func bringLoopbackUp() throws(Errno) {
         try Call.check { celaut_loopback_up() }
     }
+
+    /// Makes a whole network of addresses the loopback's own, beside 127.0.0.0/8.
+    ///
+    /// - Parameter prefixLength: 1 to 32.
+    package static func addToLoopback(_ address: UInt32, prefixLength: UInt32) throws(Errno) {
+        let mask = UInt32.max << (32 - prefixLength)
+        try Call.check { celaut_loopback_add(address, mask) }
+    }
 }
 
 /// A descriptor or none, without giving up who owns it.

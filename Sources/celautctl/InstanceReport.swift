@@ -129,6 +129,7 @@ extension EndCause {
         case .notReady: "not-ready"
         case .startFailed: "start-failed"
         case .lost: "lost"
+        case .deadline: "deadline"
         case .unspecified, .UNRECOGNIZED: "unknown"
         }
     }

@@ -152,6 +152,8 @@ static inline int celaut_set_domain_name(const char *name, size_t bytes) {
 }
 
 int celaut_loopback_up(void);
+// A second address of the loopback; every address of its network is then local.
+int celaut_loopback_add(uint32_t address, uint32_t mask);
 void celaut_default_signals(void);
 
 static inline int celaut_close_from(unsigned first) {

@@ -80,6 +80,12 @@ package enum Catalogue {
         OpenSocketsReply.self,
         ForgetInstanceRequest.self,
         ForgetInstanceReply.self,
+        UpdateLimitsRequest.self,
+        WatchUsageRequest.self,
+        UsageItem.self,
+        OpenListenersRequest.self,
+        Endpoint.self,
+        OpenListenersReply.self,
         WireHello.self,
         WireInterfaceRange.self,
         WireGoodbye.self,
@@ -117,5 +123,8 @@ package enum Catalogue {
         (SandboxSupervisorInterface.readOutput, ReadOutputRequest.self, OutputItem.self),
         (SandboxSupervisorInterface.openSockets, OpenSocketsRequest.self, OpenSocketsReply.self),
         (SandboxSupervisorInterface.forgetInstance, ForgetInstanceRequest.self, ForgetInstanceReply.self),
+        (SandboxSupervisorInterface.updateLimits, UpdateLimitsRequest.self, InstanceState.self),
+        (SandboxSupervisorInterface.watchUsage, WatchUsageRequest.self, UsageItem.self),
+        (SandboxSupervisorInterface.openListeners, OpenListenersRequest.self, OpenListenersReply.self),
     ]
 }

@@ -56,6 +56,27 @@ package enum SandboxSupervisorInterface {
         requestDescriptors: [],
         replyDescriptors: [],
         replyRepeats: false)
+    package static let updateLimits = MethodDescriptor(
+        interface: 17, ordinal: 8, name: "UpdateLimits",
+        isStream: false, idempotency: .idempotent,
+        callers: [.gatewayBroker, .admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let watchUsage = MethodDescriptor(
+        interface: 17, ordinal: 9, name: "WatchUsage",
+        isStream: true, idempotency: .readOnly,
+        callers: [.gatewayBroker, .admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let openListeners = MethodDescriptor(
+        interface: 17, ordinal: 10, name: "OpenListeners",
+        isStream: false, idempotency: .readOnly,
+        callers: [.gatewayBroker],
+        requestDescriptors: [],
+        replyDescriptors: [.socket],
+        replyRepeats: true)
     package static let descriptor = InterfaceDescriptor(
         number: 17, name: "SandboxSupervisor",
         revisions: 1...1,
@@ -67,6 +88,9 @@ package enum SandboxSupervisorInterface {
             readOutput,
             openSockets,
             forgetInstance,
+            updateLimits,
+            watchUsage,
+            openListeners,
         ])
 }
 
@@ -143,6 +167,37 @@ package struct SandboxSupervisorClient: Sendable {
             SandboxSupervisorInterface.forgetInstance, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return try Body.decode(answer: answer.body)
     }
+
+    /// Changes the bounds of an instance while it runs: memory, processes, CPU, block I/O and the
+    /// deadline. Answers when they are durable and in force. IN_USE, with the bound's name as the
+    /// subject, where it already uses more; nothing is changed then.
+    package func updateLimits(
+        _ request: UpdateLimitsRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> InstanceState {
+        let answer = try await caller.call(
+            SandboxSupervisorInterface.updateLimits, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// What instances use, again and again: at once and then once per interval. Ends with the last
+    /// instance asked for; an ended one is told once, exactly.
+    package func watchUsage(
+        _ request: WatchUsageRequest, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<UsageItem> {
+        let answer = try await caller.open(
+            SandboxSupervisorInterface.watchUsage, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// Sockets bound inside the instance's network namespace to the endpoints asked for, in their
+    /// order: stream sockets listen. All or none: ALREADY_EXISTS names the endpoint that is taken.
+    package func openListeners(
+        _ request: OpenListenersRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> (OpenListenersReply, Parcel) {
+        let answer = try await caller.call(
+            SandboxSupervisorInterface.openListeners, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return (try Body.decode(answer: answer.body), answer.descriptors)
+    }
 }
 
 package protocol SandboxSupervisorHandler: Actor {
@@ -183,6 +238,25 @@ package protocol SandboxSupervisorHandler: Actor {
     func forgetInstance(
         _ request: ForgetInstanceRequest, context: CallContext
     ) async throws(Fault) -> ForgetInstanceReply
+
+    /// Changes the bounds of an instance while it runs: memory, processes, CPU, block I/O and the
+    /// deadline. Answers when they are durable and in force. IN_USE, with the bound's name as the
+    /// subject, where it already uses more; nothing is changed then.
+    func updateLimits(
+        _ request: UpdateLimitsRequest, context: CallContext
+    ) async throws(Fault) -> InstanceState
+
+    /// What instances use, again and again: at once and then once per interval. Ends with the last
+    /// instance asked for; an ended one is told once, exactly.
+    func watchUsage(
+        _ request: WatchUsageRequest, context: CallContext, items: ItemSink<UsageItem>
+    ) async throws(Fault)
+
+    /// Sockets bound inside the instance's network namespace to the endpoints asked for, in their
+    /// order: stream sockets listen. All or none: ALREADY_EXISTS names the endpoint that is taken.
+    func openListeners(
+        _ request: OpenListenersRequest, context: CallContext
+    ) async throws(Fault) -> (OpenListenersReply, Parcel)
 }
 
 /// Gives the requests of a connection to a `SandboxSupervisorHandler`.
@@ -221,6 +295,15 @@ package struct SandboxSupervisorDispatcher<Handler: SandboxSupervisorHandler>: D
         case 7:
             let reply = try await handler.forgetInstance(Body.decode(request: body), context: context)
             return Answer(body: try Body.encode(reply))
+        case 8:
+            let reply = try await handler.updateLimits(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 9:
+            try await handler.watchUsage(Body.decode(request: body), context: context, items: ItemSink(items))
+            return nil
+        case 10:
+            let (reply, parcel) = try await handler.openListeners(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply), descriptors: parcel)
         default: throw Fault(.unknownMethod, subject: method.name)
         }
     }
@@ -301,6 +384,38 @@ extension OpenSocketsRequest {
 }
 
 extension ForgetInstanceRequest {
+    /// `instanceID` as an array.
+    package var instanceIDBytes: [UInt8] {
+        get { [UInt8](instanceID) }
+        set { instanceID = Data(newValue) }
+    }
+}
+
+extension UpdateLimitsRequest {
+    /// `instanceID` as an array.
+    package var instanceIDBytes: [UInt8] {
+        get { [UInt8](instanceID) }
+        set { instanceID = Data(newValue) }
+    }
+}
+
+extension WatchUsageRequest {
+    /// `instanceID` as an array.
+    package var instanceIDBytes: [UInt8] {
+        get { [UInt8](instanceID) }
+        set { instanceID = Data(newValue) }
+    }
+}
+
+extension UsageItem {
+    /// `instanceID` as an array.
+    package var instanceIDBytes: [UInt8] {
+        get { [UInt8](instanceID) }
+        set { instanceID = Data(newValue) }
+    }
+}
+
+extension OpenListenersRequest {
     /// `instanceID` as an array.
     package var instanceIDBytes: [UInt8] {
         get { [UInt8](instanceID) }

@@ -199,6 +199,9 @@ package nonisolated enum EndCause: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// The machine went down, or something outside the node killed it.
   case lost // = 7
+
+  /// Its deadline came; the node killed it.
+  case deadline // = 8
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -215,6 +218,7 @@ package nonisolated enum EndCause: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 5: self = .notReady
     case 6: self = .startFailed
     case 7: self = .lost
+    case 8: self = .deadline
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -229,6 +233,7 @@ package nonisolated enum EndCause: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .notReady: return 5
     case .startFailed: return 6
     case .lost: return 7
+    case .deadline: return 8
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -243,6 +248,7 @@ package nonisolated enum EndCause: SwiftProtobuf.Enum, Swift.CaseIterable {
     .notReady,
     .startFailed,
     .lost,
+    .deadline,
   ]
 
 }
@@ -285,50 +291,75 @@ package nonisolated enum OutputStream: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
-package nonisolated struct StartInstanceRequest: Sendable {
+package nonisolated struct StartInstanceRequest: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   /// The instance's id: 16 bytes, chosen by the gateway. Repeating it gives the first answer.
-  package var instanceID: Data = Data()
+  package var instanceID: Data {
+    get {_storage._instanceID}
+    set {_uniqueStorage()._instanceID = newValue}
+  }
 
   /// The service id of the box: 32 bytes.
-  package var serviceID: Data = Data()
+  package var serviceID: Data {
+    get {_storage._serviceID}
+    set {_uniqueStorage()._serviceID = newValue}
+  }
 
   /// The path of the entrypoint inside the box, in segments.
-  package var entrypoint: [String] = []
+  package var entrypoint: [String] {
+    get {_storage._entrypoint}
+    set {_uniqueStorage()._entrypoint = newValue}
+  }
 
   /// The whole environment of the entrypoint, in this order.
-  package var environment: [EnvironmentVariable] = []
+  package var environment: [EnvironmentVariable] {
+    get {_storage._environment}
+    set {_uniqueStorage()._environment = newValue}
+  }
 
   /// The path inside the box of the file that the configuration content is written to, in segments.
-  package var configurationPath: [String] = []
+  package var configurationPath: [String] {
+    get {_storage._configurationPath}
+    set {_uniqueStorage()._configurationPath = newValue}
+  }
 
   /// The bounds of the instance.
   package var limits: Limits {
-    get {_limits ?? Limits()}
-    set {_limits = newValue}
+    get {_storage._limits ?? Limits()}
+    set {_uniqueStorage()._limits = newValue}
   }
   /// Returns true if `limits` has been explicitly set.
-  package var hasLimits: Bool {self._limits != nil}
+  package var hasLimits: Bool {_storage._limits != nil}
   /// Clears the value of `limits`. Subsequent reads from it will return its default value.
-  package mutating func clearLimits() {self._limits = nil}
+  package mutating func clearLimits() {_uniqueStorage()._limits = nil}
 
   /// The slots that must accept a connection before the instance is ready.
-  package var slots: [Slot] = []
+  package var slots: [Slot] {
+    get {_storage._slots}
+    set {_uniqueStorage()._slots = newValue}
+  }
 
   /// How long it may take from acceptance to ready, in milliseconds. 1 to 3,600,000.
-  package var readyDeadlineMs: UInt32 = 0
+  package var readyDeadlineMs: UInt32 {
+    get {_storage._readyDeadlineMs}
+    set {_uniqueStorage()._readyDeadlineMs = newValue}
+  }
 
   /// What the second descriptor is. Unspecified, from before there were two kinds: layers.
-  package var root: BoxRoot = .unspecified
+  package var root: BoxRoot {
+    get {_storage._root}
+    set {_uniqueStorage()._root = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _limits: Limits? = nil
+  // SAFETY: never written; _uniqueStorage() copies it first.
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
 }
 
 package nonisolated struct EnvironmentVariable: Sendable {
@@ -372,6 +403,13 @@ package nonisolated struct Limits: Sendable {
 
   /// Relative share of block I/O: 10 to 1,000; 0 for the default.
   package var blockIoWeight: UInt32 = 0
+
+  /// Time from acceptance to the end, in milliseconds; 0 for no deadline. At most 100 years.
+  package var deadlineMs: UInt64 = 0
+
+  /// Bytes of output taken per second; more waits in the pipe, and so does who writes it. 0 for no
+  /// bound. At least 1,024.
+  package var outputBytesPerSecond: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -515,6 +553,18 @@ package nonisolated struct Usage: Sendable {
   /// Bytes written to its own root that are still there.
   package var diskBytes: UInt64 = 0
 
+  /// Memory charged, summed over time: bytes times seconds.
+  package var memoryByteSeconds: UInt64 = 0
+
+  /// Bytes read from block devices.
+  package var ioReadBytes: UInt64 = 0
+
+  /// Bytes written to block devices.
+  package var ioWriteBytes: UInt64 = 0
+
+  /// Time it waited because of its CPU quota, in microseconds.
+  package var cpuThrottledUs: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -539,6 +589,9 @@ package nonisolated struct Ended: Sendable {
 
   /// The last lines of output, at most 40 lines of at most 400 bytes.
   package var lastLines: [String] = []
+
+  /// The bounds it ran against, whether or not they ended it: "memory", "processes", "cpu".
+  package var limitsMet: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -677,6 +730,144 @@ package nonisolated struct ForgetInstanceReply: Sendable {
   package init() {}
 }
 
+package nonisolated struct UpdateLimitsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in StartInstanceRequest.
+  package var instanceID: Data = Data()
+
+  /// The new bounds; what is 0 stays as it is. Disk, open files and output cannot change.
+  package var limits: Limits {
+    get {_limits ?? Limits()}
+    set {_limits = newValue}
+  }
+  /// Returns true if `limits` has been explicitly set.
+  package var hasLimits: Bool {self._limits != nil}
+  /// Clears the value of `limits`. Subsequent reads from it will return its default value.
+  package mutating func clearLimits() {self._limits = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _limits: Limits? = nil
+}
+
+package nonisolated struct WatchUsageRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Only this instance; empty for all that live.
+  package var instanceID: Data = Data()
+
+  /// Time between two items of an instance, in milliseconds: 100 to 3,600,000; 0 for one item each.
+  package var intervalMs: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct UsageItem: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in StartInstanceRequest.
+  package var instanceID: Data {
+    get {_storage._instanceID}
+    set {_uniqueStorage()._instanceID = newValue}
+  }
+
+  /// When it was read, in milliseconds since 1970.
+  package var timeMs: UInt64 {
+    get {_storage._timeMs}
+    set {_uniqueStorage()._timeMs = newValue}
+  }
+
+  /// Where it is in its life.
+  package var phase: Phase {
+    get {_storage._phase}
+    set {_uniqueStorage()._phase = newValue}
+  }
+
+  /// What it used so far, or in all.
+  package var usage: Usage {
+    get {_storage._usage ?? Usage()}
+    set {_uniqueStorage()._usage = newValue}
+  }
+  /// Returns true if `usage` has been explicitly set.
+  package var hasUsage: Bool {_storage._usage != nil}
+  /// Clears the value of `usage`. Subsequent reads from it will return its default value.
+  package mutating func clearUsage() {_uniqueStorage()._usage = nil}
+
+  /// The bounds in force.
+  package var limits: Limits {
+    get {_storage._limits ?? Limits()}
+    set {_uniqueStorage()._limits = newValue}
+  }
+  /// Returns true if `limits` has been explicitly set.
+  package var hasLimits: Bool {_storage._limits != nil}
+  /// Clears the value of `limits`. Subsequent reads from it will return its default value.
+  package mutating func clearLimits() {_uniqueStorage()._limits = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  // SAFETY: never written; _uniqueStorage() copies it first.
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+package nonisolated struct OpenListenersRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in StartInstanceRequest.
+  package var instanceID: Data = Data()
+
+  /// The transport of the sockets.
+  package var transport: Transport = .unspecified
+
+  /// Where each is bound: 1 to 16.
+  package var endpoints: [Endpoint] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Endpoint: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// An IPv4 address as a number, 0x7F000001 for 127.0.0.1. Of 127.0.0.0/8 or 10.64.0.0/10: all of
+  /// both are the instance's own.
+  package var address: UInt32 = 0
+
+  /// 1 to 65,535; 0 for a free one.
+  package var port: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct OpenListenersReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "celaut.sandbox.v1"
@@ -694,7 +885,7 @@ nonisolated extension Phase: SwiftProtobuf._ProtoNameProviding {
 }
 
 nonisolated extension EndCause: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0END_CAUSE_UNSPECIFIED\0\u{1}END_CAUSE_EXITED\0\u{1}END_CAUSE_SIGNALLED\0\u{1}END_CAUSE_OUT_OF_MEMORY\0\u{1}END_CAUSE_STOPPED\0\u{1}END_CAUSE_NOT_READY\0\u{1}END_CAUSE_START_FAILED\0\u{1}END_CAUSE_LOST\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0END_CAUSE_UNSPECIFIED\0\u{1}END_CAUSE_EXITED\0\u{1}END_CAUSE_SIGNALLED\0\u{1}END_CAUSE_OUT_OF_MEMORY\0\u{1}END_CAUSE_STOPPED\0\u{1}END_CAUSE_NOT_READY\0\u{1}END_CAUSE_START_FAILED\0\u{1}END_CAUSE_LOST\0\u{1}END_CAUSE_DEADLINE\0")
 }
 
 nonisolated extension OutputStream: SwiftProtobuf._ProtoNameProviding {
@@ -705,71 +896,123 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
   package static let protoMessageName: String = _protobuf_package + ".StartInstanceRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0\u{1}root\0")
 
+  fileprivate class _StorageClass {
+    var _instanceID: Data = Data()
+    var _serviceID: Data = Data()
+    var _entrypoint: [String] = []
+    var _environment: [EnvironmentVariable] = []
+    var _configurationPath: [String] = []
+    var _limits: Limits? = nil
+    var _slots: [Slot] = []
+    var _readyDeadlineMs: UInt32 = 0
+    var _root: BoxRoot = .unspecified
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _instanceID = source._instanceID
+      _serviceID = source._serviceID
+      _entrypoint = source._entrypoint
+      _environment = source._environment
+      _configurationPath = source._configurationPath
+      _limits = source._limits
+      _slots = source._slots
+      _readyDeadlineMs = source._readyDeadlineMs
+      _root = source._root
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.instanceID) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.serviceID) }()
-      case 3: try { try decoder.decodeRepeatedStringField(value: &self.entrypoint) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.environment) }()
-      case 5: try { try decoder.decodeRepeatedStringField(value: &self.configurationPath) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._limits) }()
-      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.slots) }()
-      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.readyDeadlineMs) }()
-      case 9: try { try decoder.decodeSingularEnumField(value: &self.root) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularBytesField(value: &_storage._instanceID) }()
+        case 2: try { try decoder.decodeSingularBytesField(value: &_storage._serviceID) }()
+        case 3: try { try decoder.decodeRepeatedStringField(value: &_storage._entrypoint) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._environment) }()
+        case 5: try { try decoder.decodeRepeatedStringField(value: &_storage._configurationPath) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._limits) }()
+        case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._slots) }()
+        case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._readyDeadlineMs) }()
+        case 9: try { try decoder.decodeSingularEnumField(value: &_storage._root) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.instanceID, fieldNumber: 1)
-    }
-    if !self.serviceID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.serviceID, fieldNumber: 2)
-    }
-    if !self.entrypoint.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.entrypoint, fieldNumber: 3)
-    }
-    if !self.environment.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.environment, fieldNumber: 4)
-    }
-    if !self.configurationPath.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.configurationPath, fieldNumber: 5)
-    }
-    try { if let v = self._limits {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
-    if !self.slots.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.slots, fieldNumber: 7)
-    }
-    if self.readyDeadlineMs != 0 {
-      try visitor.visitSingularUInt32Field(value: self.readyDeadlineMs, fieldNumber: 8)
-    }
-    if self.root != .unspecified {
-      try visitor.visitSingularEnumField(value: self.root, fieldNumber: 9)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._instanceID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._instanceID, fieldNumber: 1)
+      }
+      if !_storage._serviceID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._serviceID, fieldNumber: 2)
+      }
+      if !_storage._entrypoint.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._entrypoint, fieldNumber: 3)
+      }
+      if !_storage._environment.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._environment, fieldNumber: 4)
+      }
+      if !_storage._configurationPath.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._configurationPath, fieldNumber: 5)
+      }
+      try { if let v = _storage._limits {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      if !_storage._slots.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._slots, fieldNumber: 7)
+      }
+      if _storage._readyDeadlineMs != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._readyDeadlineMs, fieldNumber: 8)
+      }
+      if _storage._root != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._root, fieldNumber: 9)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: StartInstanceRequest, rhs: StartInstanceRequest) -> Bool {
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.serviceID != rhs.serviceID {return false}
-    if lhs.entrypoint != rhs.entrypoint {return false}
-    if lhs.environment != rhs.environment {return false}
-    if lhs.configurationPath != rhs.configurationPath {return false}
-    if lhs._limits != rhs._limits {return false}
-    if lhs.slots != rhs.slots {return false}
-    if lhs.readyDeadlineMs != rhs.readyDeadlineMs {return false}
-    if lhs.root != rhs.root {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._instanceID != rhs_storage._instanceID {return false}
+        if _storage._serviceID != rhs_storage._serviceID {return false}
+        if _storage._entrypoint != rhs_storage._entrypoint {return false}
+        if _storage._environment != rhs_storage._environment {return false}
+        if _storage._configurationPath != rhs_storage._configurationPath {return false}
+        if _storage._limits != rhs_storage._limits {return false}
+        if _storage._slots != rhs_storage._slots {return false}
+        if _storage._readyDeadlineMs != rhs_storage._readyDeadlineMs {return false}
+        if _storage._root != rhs_storage._root {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -812,7 +1055,7 @@ nonisolated extension EnvironmentVariable: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Limits: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Limits"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_bytes\0\u{1}processes\0\u{3}cpu_quota_us\0\u{3}cpu_period_us\0\u{3}disk_bytes\0\u{3}open_files\0\u{3}block_io_weight\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}memory_bytes\0\u{1}processes\0\u{3}cpu_quota_us\0\u{3}cpu_period_us\0\u{3}disk_bytes\0\u{3}open_files\0\u{3}block_io_weight\0\u{3}deadline_ms\0\u{3}output_bytes_per_second\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -827,6 +1070,8 @@ nonisolated extension Limits: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.diskBytes) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.openFiles) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.blockIoWeight) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.deadlineMs) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.outputBytesPerSecond) }()
       default: break
       }
     }
@@ -854,6 +1099,12 @@ nonisolated extension Limits: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
     if self.blockIoWeight != 0 {
       try visitor.visitSingularUInt32Field(value: self.blockIoWeight, fieldNumber: 7)
     }
+    if self.deadlineMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.deadlineMs, fieldNumber: 8)
+    }
+    if self.outputBytesPerSecond != 0 {
+      try visitor.visitSingularUInt64Field(value: self.outputBytesPerSecond, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -865,6 +1116,8 @@ nonisolated extension Limits: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
     if lhs.diskBytes != rhs.diskBytes {return false}
     if lhs.openFiles != rhs.openFiles {return false}
     if lhs.blockIoWeight != rhs.blockIoWeight {return false}
+    if lhs.deadlineMs != rhs.deadlineMs {return false}
+    if lhs.outputBytesPerSecond != rhs.outputBytesPerSecond {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1067,7 +1320,7 @@ nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Usage"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cpu_us\0\u{3}memory_bytes\0\u{3}memory_peak_bytes\0\u{1}processes\0\u{3}disk_bytes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cpu_us\0\u{3}memory_bytes\0\u{3}memory_peak_bytes\0\u{1}processes\0\u{3}disk_bytes\0\u{3}memory_byte_seconds\0\u{3}io_read_bytes\0\u{3}io_write_bytes\0\u{3}cpu_throttled_us\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1080,6 +1333,10 @@ nonisolated extension Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.memoryPeakBytes) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.processes) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.diskBytes) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.memoryByteSeconds) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.ioReadBytes) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.ioWriteBytes) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.cpuThrottledUs) }()
       default: break
       }
     }
@@ -1101,6 +1358,18 @@ nonisolated extension Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
     if self.diskBytes != 0 {
       try visitor.visitSingularUInt64Field(value: self.diskBytes, fieldNumber: 5)
     }
+    if self.memoryByteSeconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.memoryByteSeconds, fieldNumber: 6)
+    }
+    if self.ioReadBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ioReadBytes, fieldNumber: 7)
+    }
+    if self.ioWriteBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ioWriteBytes, fieldNumber: 8)
+    }
+    if self.cpuThrottledUs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.cpuThrottledUs, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1110,6 +1379,10 @@ nonisolated extension Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
     if lhs.memoryPeakBytes != rhs.memoryPeakBytes {return false}
     if lhs.processes != rhs.processes {return false}
     if lhs.diskBytes != rhs.diskBytes {return false}
+    if lhs.memoryByteSeconds != rhs.memoryByteSeconds {return false}
+    if lhs.ioReadBytes != rhs.ioReadBytes {return false}
+    if lhs.ioWriteBytes != rhs.ioWriteBytes {return false}
+    if lhs.cpuThrottledUs != rhs.cpuThrottledUs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1117,7 +1390,7 @@ nonisolated extension Usage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
 
 nonisolated extension Ended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Ended"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cause\0\u{3}exit_code\0\u{1}signal\0\u{1}subject\0\u{3}last_lines\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cause\0\u{3}exit_code\0\u{1}signal\0\u{1}subject\0\u{3}last_lines\0\u{3}limits_met\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1130,6 +1403,7 @@ nonisolated extension Ended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.signal) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.subject) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.lastLines) }()
+      case 6: try { try decoder.decodeRepeatedStringField(value: &self.limitsMet) }()
       default: break
       }
     }
@@ -1151,6 +1425,9 @@ nonisolated extension Ended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
     if !self.lastLines.isEmpty {
       try visitor.visitRepeatedStringField(value: self.lastLines, fieldNumber: 5)
     }
+    if !self.limitsMet.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.limitsMet, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1160,6 +1437,7 @@ nonisolated extension Ended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplem
     if lhs.signal != rhs.signal {return false}
     if lhs.subject != rhs.subject {return false}
     if lhs.lastLines != rhs.lastLines {return false}
+    if lhs.limitsMet != rhs.limitsMet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1437,6 +1715,272 @@ nonisolated extension ForgetInstanceReply: SwiftProtobuf.Message, SwiftProtobuf.
   }
 
   package static func ==(lhs: ForgetInstanceReply, rhs: ForgetInstanceReply) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension UpdateLimitsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UpdateLimitsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}limits\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._limits) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.instanceID, fieldNumber: 1)
+    }
+    try { if let v = self._limits {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: UpdateLimitsRequest, rhs: UpdateLimitsRequest) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs._limits != rhs._limits {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WatchUsageRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".WatchUsageRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}interval_ms\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.intervalMs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.instanceID, fieldNumber: 1)
+    }
+    if self.intervalMs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.intervalMs, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WatchUsageRequest, rhs: WatchUsageRequest) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.intervalMs != rhs.intervalMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension UsageItem: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UsageItem"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}phase\0\u{1}usage\0\u{1}limits\0")
+
+  fileprivate class _StorageClass {
+    var _instanceID: Data = Data()
+    var _timeMs: UInt64 = 0
+    var _phase: Phase = .unspecified
+    var _usage: Usage? = nil
+    var _limits: Limits? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _instanceID = source._instanceID
+      _timeMs = source._timeMs
+      _phase = source._phase
+      _usage = source._usage
+      _limits = source._limits
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularBytesField(value: &_storage._instanceID) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._timeMs) }()
+        case 3: try { try decoder.decodeSingularEnumField(value: &_storage._phase) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._usage) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._limits) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._instanceID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._instanceID, fieldNumber: 1)
+      }
+      if _storage._timeMs != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._timeMs, fieldNumber: 2)
+      }
+      if _storage._phase != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._phase, fieldNumber: 3)
+      }
+      try { if let v = _storage._usage {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      try { if let v = _storage._limits {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: UsageItem, rhs: UsageItem) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._instanceID != rhs_storage._instanceID {return false}
+        if _storage._timeMs != rhs_storage._timeMs {return false}
+        if _storage._phase != rhs_storage._phase {return false}
+        if _storage._usage != rhs_storage._usage {return false}
+        if _storage._limits != rhs_storage._limits {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension OpenListenersRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OpenListenersRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}transport\0\u{1}endpoints\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.transport) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.endpoints) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.instanceID, fieldNumber: 1)
+    }
+    if self.transport != .unspecified {
+      try visitor.visitSingularEnumField(value: self.transport, fieldNumber: 2)
+    }
+    if !self.endpoints.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.endpoints, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: OpenListenersRequest, rhs: OpenListenersRequest) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.transport != rhs.transport {return false}
+    if lhs.endpoints != rhs.endpoints {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Endpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Endpoint"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}port\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed32Field(value: &self.address) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.address != 0 {
+      try visitor.visitSingularFixed32Field(value: self.address, fieldNumber: 1)
+    }
+    if self.port != 0 {
+      try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Endpoint, rhs: Endpoint) -> Bool {
+    if lhs.address != rhs.address {return false}
+    if lhs.port != rhs.port {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension OpenListenersReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OpenListenersReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: OpenListenersReply, rhs: OpenListenersReply) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
