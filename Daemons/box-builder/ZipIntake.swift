@@ -43,6 +43,7 @@ final class ZipIntake {
     func finish(
         _ forms: ImportedContents, _ isCancelled: () -> Bool
     ) throws(Fault) -> ServiceIntake.Result {
+        try ZipDirectory.takeMarks(off: file.descriptor, bytes: zipBytes)
         do throws(Errno) {
             try File.seek(file.descriptor, to: 0)
         } catch {

@@ -6,7 +6,8 @@ internal import Syscalls
 
 /// Reads a zip in a file by its directory: the entries that stand there, in its order.
 ///
-/// Refuses what cannot be read, encrypted entries and contents that are not what was declared.
+/// Names come as the bytes they are, where none is marked as UTF-8 (see `ZipDirectory`) and the
+/// thread's encoding is ASCII. Refuses what cannot be read, encrypted entries and contents that are not what was declared.
 @safe final class ZipReader {
     struct Header {
         enum Kind {
@@ -36,7 +37,6 @@ internal import Syscalls
         }
         unsafe self.archive = archive
         unsafe archive_read_support_format_zip_seekable(archive)
-        unsafe archive_read_set_options(archive, "zip:hdrcharset=UTF-8")
         guard unsafe archive_read_open_fd(archive, file.raw, Self.readBytes) == ARCHIVE_OK else {
             throw failure("zip")
         }
@@ -52,10 +52,7 @@ internal import Syscalls
         var entry: OpaquePointer?
         let result = unsafe archive_read_next_header(archive, &entry)
         if result == ARCHIVE_EOF { return nil }
-        // A warning: a name that is not ASCII, which comes as the bytes it is.
-        guard result == ARCHIVE_OK || result == ARCHIVE_WARN, let entry = unsafe entry else {
-            throw failure("zip")
-        }
+        guard result == ARCHIVE_OK, let entry = unsafe entry else { throw failure("zip") }
         guard let name = unsafe archive_entry_pathname(entry) else {
             throw .invalid(.badName, subject: "zip")
         }
