@@ -20,7 +20,10 @@ package enum GatewayProgram: DaemonProgram {
     ) async throws -> RunningDaemon {
         let secret: [UInt8]
         do throws(NodeSecret.Failure) {
-            secret = try NodeSecret.load(directory: context.state.path) {
+            secret = try NodeSecret.load(
+                directory: context.state.path,
+                credentials: Process.environment("CREDENTIALS_DIRECTORY")
+            ) {
                 Random.bytes(NodeSecret.byteCount)
             }
         } catch {

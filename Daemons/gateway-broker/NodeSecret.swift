@@ -24,9 +24,14 @@ package enum NodeSecret {
     }
 
     /// The secret of a state directory; made from `fresh` where there is none.
+    ///
+    /// - Parameter credentials: a directory of the service manager (systemd's
+    ///   $CREDENTIALS_DIRECTORY); a secret in there is used instead, and nothing is made.
     package static func load(
-        directory path: String, fresh: () -> [UInt8]
+        directory path: String, credentials: String? = nil, fresh: () -> [UInt8]
     ) throws(Failure) -> [UInt8] {
+        // Who may read there is the service manager's care, and not always told by the mode.
+        if let credentials, let given = try read(credentials, anyMode: true) { return given }
         if let known = try read(path) { return known }
         do throws(Errno) {
             try make(path, fresh())
@@ -37,7 +42,9 @@ package enum NodeSecret {
         return made
     }
 
-    private static func read(_ path: String) throws(Failure) -> [UInt8]? {
+    private static func read(
+        _ path: String, anyMode: Bool = false
+    ) throws(Failure) -> [UInt8]? {
         let content: [UInt8]
         let mode: UInt32
         do throws(Errno) {
@@ -49,7 +56,7 @@ package enum NodeSecret {
         } catch {
             throw .unreadable(error)
         }
-        guard mode & 0o077 == 0 else { throw .readableByOthers(mode: mode) }
+        guard anyMode || mode & 0o077 == 0 else { throw .readableByOthers(mode: mode) }
         guard content.count == byteCount else { throw .wrongLength(content.count) }
         return content
     }
