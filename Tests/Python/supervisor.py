@@ -22,10 +22,10 @@ def connect_as(node, daemon, user_of, *interfaces):
 class OpenBox:
     """A box's descriptors, to be given with each start of it. Close it, or use it as a context."""
 
-    def __init__(self, node, service_id, holder="supervisor-test"):
+    def __init__(self, node, service_id):
         self.service_id = service_id
         with node.connect("box-builder", "BoxBuilder") as connection:
-            request = w.box.OpenBoxRequest(box=service_id.hex(), holder=holder)
+            request = w.box.OpenBoxRequest(box=service_id.hex(), holder=os.urandom(16).hex())
             reply, self.descriptors = connection.call_with_descriptors(
                 "BoxBuilder.OpenBox", request)
         self.root = reply.root
