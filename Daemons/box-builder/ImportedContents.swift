@@ -23,12 +23,27 @@ package final class ImportedContents: ContentSink {
     private let flush: StoreFlush
     private var unflushed = 0
     private(set) package var pinned: Set<ContentDigest> = []
-    /// Of those, the ones that were not there before.
-    private(set) package var made: Set<ContentDigest> = []
+    private var written: Set<ContentDigest> = []
+    /// nil where every content is in the store when `finish` returns.
+    private let queue: ContentQueue?
 
-    package init(_ store: ObjectStore) {
+    /// - Parameter isQueued: a content is in the store after `drain` only.
+    package init(_ store: ObjectStore, isQueued: Bool = false) {
         self.store = store
         flush = StoreFlush(store)
+        queue = isQueued ? ContentQueue(store) : nil
+    }
+
+    /// Of the pinned, those that were not there before; of queued ones as far as they are stored.
+    package var made: Set<ContentDigest> { queue.map { written.union($0.made) } ?? written }
+
+    /// All that was finished is in the store when this returns.
+    func drain() throws(Fault) {
+        do throws(Errno) {
+            try queue?.drain()
+        } catch {
+            throw StoreFault.storing(error, "objects")
+        }
     }
 
     /// All that was imported is on the disk when this returns. Nothing more is imported.
@@ -39,6 +54,7 @@ package final class ImportedContents: ContentSink {
     /// What is still being brought to the disk is left to the kernel. Nothing more is imported.
     func end() {
         discard()
+        queue?.end()
         flush.end()
     }
 
@@ -67,13 +83,20 @@ package final class ImportedContents: ContentSink {
         defer { discard() }
         // Nothing points at empty contents: neither the image nor the canonical form reads one.
         guard file != nil || !held.isEmpty else { return digest }
-        if pinned.insert(digest).inserted { store.pin(digest) }
+        let isFirst = pinned.insert(digest).inserted
+        if isFirst { store.pin(digest) }
         do throws(Errno) {
+            if file == nil, let queue {
+                guard isFirst else { return digest }
+                wrote(held.count)
+                try queue.put(digest, held)
+                return digest
+            }
             if try store.hasObject(digest) { return digest }
             if file == nil { try spill(digest) }
             if let file = file.take() {
                 if hole > 0 { try File.setSize(file.descriptor, bytes: length) }
-                if try store.publish(file, as: digest) { made.insert(digest) }
+                if try store.publish(file, as: digest) { written.insert(digest) }
             }
         } catch {
             throw StoreFault.storing(error, "objects")

@@ -40,14 +40,17 @@ package struct Importer: Sendable {
         let options = BoxSource.Options(
             kind: request.source, image: request.image, keepsOwners: request.keepOwners,
             architecture: described.service.architecture)
-        let contents = ImportedContents(store)
+        let contents = ImportedContents(store, isQueued: true)
         var summary: BoxSummary?
         var failure: Fault?
         var kept: Set<ContentDigest> = []
         do throws(Fault) {
             let tree = try BoxSource.read(
                 archive, options, into: contents,
-                open: { digest throws(Fault) in try open(digest) }, log: log,
+                open: { digest throws(Fault) in
+                    try contents.drain()
+                    return try open(digest)
+                }, log: log,
                 progress: { entries, bytes in
                     var step = ImportProgress()
                     step.phase = .reading
@@ -84,6 +87,7 @@ package struct Importer: Sendable {
         var step = ImportProgress()
         step.entries = UInt64(tree.count)
         step.bytesTotal = tree.contentBytes
+        try contents.drain()
         let isStored = contents.made.isEmpty
         let fingerprint = BoxFingerprint.of(described.service, tree)
         if isStored,
@@ -93,6 +97,7 @@ package struct Importer: Sendable {
         }
         let (identity, form) = try identify(
             described.service, tree, contents, step, progress, isCancelled)
+        try contents.drain()
         kept.insert(form.digest)
         step.phase = .writing
         step.bytes = 0

@@ -122,6 +122,16 @@ package final class ObjectStore: Sendable {
         return false
     }
 
+    /// Stores a whole content.
+    ///
+    /// - Returns: false where it was there already.
+    func keep(_ bytes: [UInt8], as digest: ContentDigest) throws(Errno) -> Bool {
+        if try hasObject(digest) { return false }
+        let file = try stage(digest)
+        try File.writeAll(file.descriptor, bytes)
+        return try publish(file, as: digest)
+    }
+
     /// A content was seen to be altered: the next import that has it puts it right.
     func distrust(_ digest: ContentDigest) {
         pins.withLock { pins in

@@ -180,6 +180,8 @@ struct PackedSource: ~Copyable {
     ) throws(Complaint) -> PackedSource {
         do throws(Errno) {
             let pipe = try Pipe()
+            // A larger pipe is fewer turns of both ends; where there may be none, as large as usual.
+            _ = try? Pipe.setCapacity(pipe.writing, bytes: 1 << 20)
             let archiver = try files.archive(folder, into: pipe.writing)
             let parcel = Parcel(pipe.keepReading())
             parcel.append(try File.open(description))

@@ -164,8 +164,9 @@ def generate(folder, source):
 
 @pytest.mark.parametrize("part", range(TREES // PART))
 def test_a_generated_tree_is_shown_as_gnu_tar_unpacks_it(node, tmp_path, part):
+    trees = PART if node.roots == "layers" else PART // 5
     base = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
-    for number in range(PART):
+    for number in range(trees):
         seed = f"{base} {part} {number}"
         print("seed", seed)
         folder = tmp_path / f"tree-{number}"
