@@ -193,6 +193,55 @@ def test_a_daemon_restarted_under_load_disturbs_no_instance(machine, daemon):
     ctl(machine, "stop", "--grace", "0s", "loaded")
 
 
+def test_the_maintainer_sees_the_node_on_one_screen(machine):
+    screen = ctl(machine, "status").stdout
+    assert len(screen.splitlines()) <= 24, screen
+    report = ctl_json(machine, "status")
+    assert report["keeper"] == "systemd"
+    for daemon in report["daemons"]:
+        assert daemon["answers"] and daemon["version"] and daemon["limits"], daemon
+        assert daemon["privateMemoryBytes"] > 0 and daemon["diskFreeBytes"] > 0, daemon
+    assert report["cgroups"] in ("v1", "v2") and report["store"]["boxes"] == "1"
+
+
+def test_the_doctor_finds_nothing_wrong_and_then_what_was_broken(machine):
+    def failures():
+        done = ctl(machine, "doctor", "--format", "json", check=False)
+        found = [one for one in json.loads(done.stdout) if one["level"] == "failure"]
+        assert (done.returncode != 0) == bool(found)
+        return found
+    assert failures() == []
+    machine.execute("mv", "/usr/sbin/mke2fs", "/usr/sbin/mke2fs.away")
+    try:
+        [found] = failures()
+        assert found["check"] == "mke2fs" and "e2fsprogs" in found["remedy"], found
+    finally:
+        machine.execute("mv", "/usr/sbin/mke2fs.away", "/usr/sbin/mke2fs")
+
+
+def test_a_configuration_that_cannot_be_is_told_with_its_line(machine):
+    assert ctl(machine, "config", "check").returncode == 0
+    path = machine.root / "etc/celaut/gateway-broker.toml"
+    good = path.read_text()
+    path.write_text(good + "\nnonsense = 1\n")
+    try:
+        done = ctl(machine, "config", "check", check=False)
+        assert done.returncode == 65 and "nonsense" in done.stdout, done.stdout
+    finally:
+        path.write_text(good)
+    assert "[callers]" in ctl(machine, "config", "show", "gateway-broker").stdout
+
+
+def test_a_daemon_is_restarted_by_the_command_and_its_log_is_in_the_journal(machine):
+    pid = main_pid(machine, "box-builder")
+    assert ctl_json(machine, "restart", "box-builder")["processID"] == main_pid(
+        machine, "box-builder") != pid
+    lines = ctl(machine, "logs", "--daemon", "box-builder", "--tail", "5").stdout
+    assert "ready" in lines, lines
+    rows = ctl_json(machine, "top", "--once", "--interval", "200ms")
+    assert {row["name"] for row in rows} >= set(DAEMONS)
+
+
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_a_stopped_daemon_comes_back_by_its_socket(machine, daemon):
     machine.execute("systemctl", "stop", f"celaut-{daemon}.service")
