@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import projects
-from node import wait_until
+from node import CELAUTCTL, wait_until
 from projects import pack, project, refused, run
 
 LAYERS = """
@@ -170,8 +170,8 @@ def test_a_dockerfile_needs_buildah_and_says_so(node, folder):
     hidden = [path for path in ("/usr/bin/buildah", "/bin/buildah") if os.path.exists(path)]
     hide = "; ".join(f"mount --bind /dev/null {path}" for path in hidden[:1])
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "sh", node.command.__globals__[
-            "CELAUTCTL"], "pack", made, "--runtime", node.runtime],
+        ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "sh", CELAUTCTL, "pack", made,
+         "--runtime", node.runtime],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 69, done.stderr
     assert "apt-get install buildah" in done.stderr
