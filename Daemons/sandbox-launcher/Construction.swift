@@ -121,12 +121,10 @@ struct Construction {
         }
     }
 
+    /// Open files are the payload's own to limit, once it has closed what it does not keep.
     private func limit() throws(LaunchFailure) {
         try step("limits") { () throws(Errno) in
-            let files = UInt64(plan.openFilesMax)
-            try Process.limit(
-                .openFiles, of: Self.payloadPID, set: Process.Limit(soft: files, hard: files))
-            try Process.limit(
+            _ = try Process.limit(
                 .coreBytes, of: Self.payloadPID, set: Process.Limit(soft: 0, hard: 0))
         }
     }

@@ -7,7 +7,7 @@ import Syscalls
 struct Payload {
     /// What a failure message is: the step's number and errno, each one byte.
     private enum Step: UInt8, CaseIterable {
-        case groups, wait, clocks, namespaces, identity, streams, descriptors, capabilities,
+        case groups, wait, clocks, namespaces, identity, streams, descriptors, limits, capabilities,
             privileges
         case filter, exec
 
@@ -20,6 +20,7 @@ struct Payload {
             case .identity: "become root"
             case .streams: "output streams"
             case .descriptors: "close descriptors"
+            case .limits: "limits"
             case .capabilities: "drop capabilities"
             case .privileges: "no new privileges"
             case .filter: "install filter"
@@ -65,6 +66,10 @@ struct Payload {
             let kept = failure.raw
             try attempt(.descriptors) { () throws(Errno) in
                 try Confinement.closeAll(from: 3, but: [kept])
+            }
+            try attempt(.limits) { () throws(Errno) in
+                let files = UInt64(plan.openFilesMax)
+                _ = try Process.limit(.openFiles, set: Process.Limit(soft: files, hard: files))
             }
             Confinement.defaultSignals()
             try attempt(.capabilities) { () throws(Errno) in
