@@ -39,8 +39,8 @@ struct ZipDirectory: ~Copyable {
     private borrowing func takeMarks() throws(Fault) {
         var offset = try start()
         for _ in 0..<Self.entriesMax {
+            guard Self.starts(try read(4, at: offset), [0x50, 0x4B, 0x01, 0x02]) else { return }
             let record = try read(46, at: offset)
-            guard Self.starts(record, [0x50, 0x4B, 0x01, 0x02]) else { return }
             let lengths = [28, 30, 32].map { Int(Self.number(record, $0, 2)) }
             try check(record)
             if record[9] & Self.utf8Mark != 0 {

@@ -36,8 +36,14 @@ package enum JSONError: Error, Equatable, Sendable {
     case malformed(offset: Int)
     /// More nested than the bound.
     case tooDeep(limit: Int)
-    /// The same key twice in an object.
+    /// The same key twice in an object; its path: "api[0].port".
     case duplicateKey(String)
+
+    /// The same, of what stands in something: under a key, or at an index as "[0]".
+    func inside(_ place: String) -> JSONError {
+        guard case .duplicateKey(let path) = self else { return self }
+        return .duplicateKey(place + (path.utf8.first == UInt8(ascii: "[") ? "" : ".") + path)
+    }
 }
 
 /// Reads one document. Recursion is bounded by `depthMax`.
@@ -113,7 +119,11 @@ package struct JSONReader {
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw malformed }
             skipSpace()
-            members.append((key, try value(depth: depth + 1)))
+            do throws(JSONError) {
+                members.append((key, try value(depth: depth + 1)))
+            } catch {
+                throw error.inside(key)
+            }
             skipSpace()
             if take(UInt8(ascii: "}")) { return .object(members) }
             guard take(UInt8(ascii: ",")) else { throw malformed }
@@ -127,7 +137,11 @@ package struct JSONReader {
         if take(UInt8(ascii: "]")) { return .array([]) }
         while true {
             skipSpace()
-            elements.append(try value(depth: depth + 1))
+            do throws(JSONError) {
+                elements.append(try value(depth: depth + 1))
+            } catch {
+                throw error.inside("[\(elements.count)]")
+            }
             skipSpace()
             if take(UInt8(ascii: "]")) { return .array(elements) }
             guard take(UInt8(ascii: ",")) else { throw malformed }

@@ -1,6 +1,7 @@
 // The digests a service is known by, the codecs two nodes share, and what a zip cannot say of a tree.
 
 import ServiceModel
+import Syscalls
 import Testing
 
 private func bytes(_ count: Int) -> [UInt8] { (0..<count).map { UInt8($0 % 251) } }
@@ -95,6 +96,13 @@ struct CodecsTests {
         ])
     func refused(text: String) {
         #expect(Codecs(Array(text.utf8)) == nil)
+    }
+
+    @Test("The file of this repository is what this program understands")
+    func ours() throws {
+        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
+        let bytes = try File.readAll("/\(root)/Protocols/models/codecs.json", limit: 4_096)
+        #expect(bytes == Codecs.ours.encoded + [0x0A])
     }
 
     @Test("One with more names than the bound is refused")

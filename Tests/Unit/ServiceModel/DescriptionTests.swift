@@ -91,6 +91,9 @@ struct JSONReaderTests {
         #expect(throws: JSONError.duplicateKey("a")) {
             try JSONReader.read(Array(#"{"a": 1, "a": 1}"#.utf8))
         }
+        #expect(throws: JSONError.duplicateKey("a[1][0].b.c")) {
+            try JSONReader.read(Array(#"{"a": [1, [{"b": {"c": 1, "c": 1}}]]}"#.utf8))
+        }
         #expect(throws: JSONError.self) { try JSONReader.read([0x22, 0xFF, 0x22]) }
         #expect(throws: JSONError.tooDeep(limit: JSONReader.depthMax)) {
             try JSONReader.read([UInt8](repeating: UInt8(ascii: "["), count: 100_000))

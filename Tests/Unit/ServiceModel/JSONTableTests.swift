@@ -66,8 +66,11 @@ private func nested(_ depth: Int) -> [UInt8] {
 
     @Test("A key that is twice in one object is refused, however it is spelled")
     func refusesDuplicates() throws {
-        for text in [#"{"a":1,"a":1}"#, #"{"a":1,"b":2,"\u0061":3}"#, #"[{"x":{"a":1,"a":2}}]"#] {
-            #expect(throws: JSONError.duplicateKey("a")) { try read(text) }
+        for (text, path) in [
+            (#"{"a":1,"a":1}"#, "a"), (#"{"a":1,"b":2,"\u0061":3}"#, "a"),
+            (#"[{"x":{"a":1,"a":2}}]"#, "[0].x.a"),
+        ] {
+            #expect(throws: JSONError.duplicateKey(path)) { try read(text) }
         }
         #expect(throws: Never.self) { try read(#"{"a":{"a":1},"A":1}"#) }
     }

@@ -1,0 +1,168 @@
+"""A box is the same in every codec, for readers that share no code with ours."""
+
+import json
+import os
+import random
+import tarfile
+
+import pytest
+
+import boxes
+import canonical
+import identity
+import wire_client as w
+from boxes import described, entry
+from test_exchange import export, import_bytes, refused
+
+SEED = int(os.environ.get("CELAUT_SEED", random.randrange(1 << 32)))
+CODECS = {"proto3": (w.box.CODEC_PROTO3, canonical.of_proto3),
+          "json": (w.box.CODEC_JSON, canonical.of_json),
+          "json+zip": (w.box.CODEC_JSON_ZIP, canonical.of_zip)}
+START = entry("start", boxes.script("exit 0"))
+DESCRIPTION = described(
+    init={"entry_path": ["start"]}, api=[{"port": 80, "transport": "tcp", "protocol": ["http"],
+                                          "mu_per_call": {"f": 3, "é": "99999999999999999999"}}],
+    envs={"B": "text", "A": {"tags": ["n"], "prose": "a \"number\"\n", "formal": "é"}},
+    network=[{"tags": ["net"], "prose": "peers", "formal": "x", "protocol_stack": ["tcp"]}])
+
+
+def check(node, entries, description=DESCRIPTION):
+    """Each codec has the values of the box, and is read back to the same id."""
+    box = node.import_box(boxes.tar_bytes(entries), description)
+    sent = {}
+    for name, (codec, read) in CODECS.items():
+        sent[name] = export(node, box.service_id, codec)[0]
+        assert canonical.service_id(read(sent[name])) == box.service_id, name
+    sent["another zip"] = canonical.zip_by_hand(sent["json+zip"])
+    for name, data in sent.items():
+        node.remove_box(box.service_id)
+        assert import_bytes(node, data).service_id == box.service_id, name
+        assert export(node, box.service_id, w.box.CODEC_PROTO3)[0] == sent["proto3"], name
+    node.remove_box(box.service_id)
+    return box.service_id, sent
+
+
+def every_kind():
+    return [START, entry("d/", kind=tarfile.DIRTYPE, mode=0o1777), entry("d/empty", b"", mode=0o600),
+            entry("d/é", b"nfc", mode=0o644), entry("d/e\u0301", b"nfd", mode=0o644),
+            entry("d/up", kind=tarfile.SYMTYPE, link="../start"),
+            entry("d/away", kind=tarfile.SYMTYPE, link="/etc/x"),
+            entry("n" * 255, bytes(range(256)) * 300, mode=0o444),
+            entry("e/f/", kind=tarfile.DIRTYPE, mode=0o700),
+            entry("x", b"x", mode=0o644, pax_headers={"SCHILY.xattr.user.note": "kept"})]
+
+
+def test_a_box_with_every_kind_of_entry_is_the_same_in_every_codec(node):
+    check(node, every_kind())
+
+
+def test_generated_boxes_are_the_same_in_every_codec(node):
+    print(f"CELAUT_SEED={SEED}")
+    chance = random.Random(SEED)
+    for _ in range(6):
+        entries, folders = [START], [""]
+        for number in range(chance.randrange(1, 40)):
+            name = chance.choice(folders) + chance.choice(["a", "Z", "é", "e\u0301", "-", "\u0301"]) \
+                + str(number)
+            kind = chance.randrange(4)
+            if kind == 0:
+                entries.append(entry(name + "/", kind=tarfile.DIRTYPE, mode=chance.choice([0o755, 0o700])))
+                folders.append(name + "/")
+            elif kind == 1:
+                entries.append(entry(name, kind=tarfile.SYMTYPE,
+                                     link=chance.choice(["/usr/lib", "../x", "a/./b", "../../.."])))
+            else:
+                entries.append(entry(name, chance.randbytes(chance.choice([0, 1, 64, 70_000])),
+                                     mode=chance.choice([0o644, 0o755])))
+        check(node, entries)
+
+
+def test_protoc_finds_the_documented_numbers_in_what_we_write(node):
+    box, sent = check(node, [START, entry("d/l", kind=tarfile.SYMTYPE, link="/a")])
+    raw = canonical.decoded_raw(sent["proto3"])
+    container, = raw[2]
+    assert container[1] == [{1: ['"linux/amd64"']}]
+    assert container[3] == [{1: ['"start"']}]
+    for limits in (container[4][0][1][0], container[4][0][2][0]):
+        assert set(limits) == {1, 2, 3, 4, 5}
+    assert container[5][0][1] == ['"__config__"']
+    assert [e[1] for e in container[7]] == [['"A"'], ['"B"']]
+    directory, start = container[2][0][1]
+    assert directory[1] == ['"d"'] and start[1] == ['"start"']
+    link = directory[4][0][1][0]
+    assert link[3] == [{1: ['"/a"'], 2: ['"/d/l"']}]
+    assert [e[1][0] for e in start[5]] == ['"gid"', '"mode"', '"mtime_ns"', '"uid"']
+    assert start[5][1][2] == ['"33261"']
+    slot, = raw[3][0][1]
+    assert slot[1] == ["80"] and slot[2] == [{1: ['"tcp"']}] and slot[3] == [{1: ['"http"']}]
+    assert [e[2] for e in slot[4]][0] == [{1: ['"3"']}]
+    assert set(raw[4][0]) == {1, 2, 3, 4}
+
+
+def test_json_is_canonical_and_holds_the_tree_in_base64(node):
+    _, sent = check(node, [START])
+    text = sent["json"].decode()
+    again = json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert text == again
+
+
+def test_a_zip_cut_anywhere_or_with_a_changed_byte_is_refused_or_another_box(node):
+    tree = {"start": ("file", 0o755, START[1]), "b": ("file", 0o644, b"b" * 500)}
+    whole = identity.service(described(init={"entry_path": ["start"]}, api=[]), tree)
+    box = import_bytes(node, whole)
+    data = export(node, box.service_id, w.box.CODEC_JSON_ZIP)[0]
+    node.remove_box(box.service_id)
+    chance = random.Random(SEED)
+    for end in sorted(chance.sample(range(5, len(data)), 40)):
+        refused(node, data[:end], codec=w.box.CODEC_JSON_ZIP)
+    for _ in range(40):
+        other = bytearray(data)
+        other[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        try:
+            made = import_bytes(node, bytes(other), codec=w.box.CODEC_JSON_ZIP).service_id
+        except w.Fault:
+            continue
+        node.remove_box(made)
+        refused(node, bytes(other), codec=w.box.CODEC_JSON_ZIP, expected_id=b"\1" * 32)
+
+
+def zip_of(*entries):
+    import io
+    import zipfile
+    out = io.BytesIO()
+    service = json.dumps({"container": {"init": {"entryPath": ["start"]}}})
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("service.json", service)
+        for name, mode, content in entries:
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr = 3, mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return out.getvalue()
+
+
+STARTS = ("filesystem/start", 0o100755, START[1])
+
+
+@pytest.mark.parametrize("entries", [
+    [STARTS, ("filesystem/../x", 0o100644, b"")], [STARTS, ("elsewhere", 0o100644, b"")],
+    [STARTS, ("filesystem/p", 0o010644, b"")], [STARTS, ("filesystem/no/folder", 0o100644, b"")],
+    [STARTS, STARTS], [STARTS, ("filesystem/" + "n" * 256, 0o100644, b"")],
+    [STARTS, ("attributes.json", 0o100644, b'{"gone":{}}')]])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_zip_that_is_no_box_is_refused(node, entries):
+    node.remove_box(import_bytes(node, zip_of(STARTS)).service_id)
+    refused(node, zip_of(*entries))
+
+
+def test_a_zip_bomb_is_refused_before_it_fills_the_disk(node):
+    fault = refused(node, zip_of(STARTS, ("filesystem/bomb", 0o100644, bytes(1_600_000_000))))
+    assert fault.code == "TOO_LARGE" and fault.subject == "bomb"
+
+
+def test_a_content_that_is_longer_than_declared_is_refused(node):
+    data = bytearray(zip_of(STARTS, ("filesystem/lies", 0o100644, bytes(70_000))))
+    for place in range(len(data) - 4):
+        if data[place:place + 4] == (70_000).to_bytes(4, "little"):
+            data[place:place + 4] = (7).to_bytes(4, "little")
+    assert refused(node, bytes(data)).code == "INVALID"
