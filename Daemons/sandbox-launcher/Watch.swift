@@ -17,6 +17,7 @@ struct Watch: ~Copyable {
     private let signals: SignalFD
     private let memory: MemoryWatch
     private var log: OutputLog
+    private var pace: OutputPace
     private var killed = false
 
     // LIMIT: reads after the last process ended: a pipe's capacity (64 KiB) and then its end. More
@@ -30,6 +31,7 @@ struct Watch: ~Copyable {
         payload: Payload, pipes: consuming Pipes, memory: consuming MemoryWatch,
         log: consuming OutputLog
     ) throws(Errno) {
+        pace = OutputPace(bytesPerSecond: payload.plan.outputBytesPerSecond)
         let signals = try SignalFD([.terminate, .user1, .child])
         self.signals = signals
         go = pipes.go.keepWriting()
@@ -71,7 +73,7 @@ struct Watch: ~Copyable {
         var status: ExitStatus?
         while status == nil {
             do throws(Errno) {
-                try Poll.wait(&waits)
+                try wait(&waits)
             } catch {
                 // Without memory for a wait there is none for the instance, either.
                 killed = true
@@ -87,12 +89,23 @@ struct Watch: ~Copyable {
         return finish(status ?? .exited(0), &waits)
     }
 
+    /// Waits for the next event, and not for output while enough of it was taken.
+    private func wait(_ waits: inout [Poll.Wait]) throws(Errno) {
+        let pause = pace.pauseMilliseconds(Clock.monotonicNanoseconds())
+        if pause == 0 { return try Poll.wait(&waits) }
+        var others = [Poll.Wait(), Poll.Wait()] + waits[Place.signals.rawValue...]
+        try Poll.wait(&others, milliseconds: pause)
+        for place in [Place.signals, .memory] { waits[place.rawValue] = others[place.rawValue] }
+    }
+
     /// Kills what is left, reaps it, and empties the pipes.
     private mutating func finish(
         _ status: ExitStatus, _ waits: inout [Poll.Wait]
     ) -> WitnessedEnd {
         let time = Clock.realtimeNanoseconds()
         kill()
+        // Nobody writes any more: what is left is taken at once.
+        pace = OutputPace(bytesPerSecond: 0)
         while let ended = try? Process.waitAny() { _ = ended }
         for _ in 0..<Self.lastReadsMax {
             guard
@@ -142,23 +155,24 @@ struct Watch: ~Copyable {
 
     private mutating func take(_ waits: inout [Poll.Wait]) {
         if waits[Place.stdout.rawValue].ready {
-            Self.take(stdout, .stdout, &waits[Place.stdout.rawValue], &log)
+            Self.take(stdout, .stdout, &waits[Place.stdout.rawValue], &log, &pace)
         }
         if waits[Place.stderr.rawValue].ready {
-            Self.take(stderr, .stderr, &waits[Place.stderr.rawValue], &log)
+            Self.take(stderr, .stderr, &waits[Place.stderr.rawValue], &log, &pace)
         }
     }
 
     private static func take(
         _ pipe: borrowing Descriptor, _ stream: OutputRecordHead.Stream, _ wait: inout Poll.Wait,
-        _ log: inout OutputLog
+        _ log: inout OutputLog, _ pace: inout OutputPace
     ) {
         wait.ready = false
-        guard let data = try? File.read(pipe, max: OutputRecordHead.dataBytesMax), !data.isEmpty
-        else {
+        let most = pace.bytes(atMost: OutputRecordHead.dataBytesMax)
+        guard let data = try? File.read(pipe, max: most), !data.isEmpty else {
             wait = Poll.Wait()
             return
         }
+        pace.take(data.count, Clock.monotonicNanoseconds())
         log.append(stream, data)
     }
 }

@@ -271,6 +271,18 @@ struct Cgroups: Sendable {
         return gone
     }
 
+    /// Removes our part of each hierarchy where nothing is in it, instances or else: when this daemon
+    /// stops. Who starts again makes it again.
+    func leave() {
+        if case .version2 = kind, base.contains("/") { return }
+        let tops: [String] =
+            switch kind {
+            case .version1(let roots): roots.values.map { "\($0)/\(base)" }
+            case .version2(let root): [root]
+            }
+        for top in tops { try? File.removeDirectory(top) }
+    }
+
     private static func killAll(_ path: String) {
         if (try? write("\(path)/cgroup.kill", "1")) != nil { return }
         guard let text = try? File.readAll("\(path)/cgroup.procs", limit: 1 << 20) else { return }

@@ -151,6 +151,8 @@ extension SandboxService: SandboxSupervisorHandler {
         isStopping = true
         changes.tellAll()
         outputs.tellAll()
+        // What still runs keeps it there.
+        workplace.cgroups.leave()
     }
 
     // MARK: Looking

@@ -76,6 +76,7 @@ extension SandboxService {
             instanceID: id.bytes, entrypoint: request.entrypoint, environment: check.environment,
             configurationPath: request.configurationPath, uidBase: uidBase,
             openFilesMax: check.limits.openFiles, outputBytesMax: configuration.outputBytesMax,
+            outputBytesPerSecond: check.limits.outputBytesPerSecond,
             sharedMemoryBytesMax: max(check.limits.memoryBytes / 2, 65_536),
             rootKind: check.rootKind, groupKind: workplace.cgroups.planKind, groups: 0)
         let limits = check.limits

@@ -56,6 +56,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package var openFilesMax: UInt32
     /// The most bytes of output that are kept.
     package var outputBytesMax: UInt64
+    /// The most bytes of output that are taken per second; 0 for no bound.
+    package var outputBytesPerSecond: UInt64
     /// The most bytes of /dev/shm.
     package var sharedMemoryBytesMax: UInt64
     package var rootKind: RootKind
@@ -66,8 +68,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package init(
         instanceID: [UInt8], entrypoint: [String], environment: [[UInt8]],
         configurationPath: [String], uidBase: UInt32, openFilesMax: UInt32,
-        outputBytesMax: UInt64, sharedMemoryBytesMax: UInt64, rootKind: RootKind = .layers,
-        groupKind: GroupKind, groups: UInt8
+        outputBytesMax: UInt64, outputBytesPerSecond: UInt64 = 0, sharedMemoryBytesMax: UInt64,
+        rootKind: RootKind = .layers, groupKind: GroupKind, groups: UInt8
     ) {
         self.instanceID = instanceID
         self.entrypoint = entrypoint
@@ -76,6 +78,7 @@ package struct LaunchPlan: Equatable, Sendable {
         self.uidBase = uidBase
         self.openFilesMax = openFilesMax
         self.outputBytesMax = outputBytesMax
+        self.outputBytesPerSecond = outputBytesPerSecond
         self.sharedMemoryBytesMax = sharedMemoryBytesMax
         self.rootKind = rootKind
         self.groupKind = groupKind
@@ -187,6 +190,7 @@ extension LaunchPlan {
             try writer.put(uidBase)
             try writer.put(openFilesMax)
             try writer.put(outputBytesMax)
+            try writer.put(outputBytesPerSecond)
             try writer.put(sharedMemoryBytesMax)
             try writer.put(rootKind.rawValue)
             try writer.put(groupKind.rawValue)
@@ -227,6 +231,7 @@ extension LaunchPlan {
         let uidBase = try reader.uint32()
         let openFilesMax = try reader.uint32()
         let outputBytesMax = try reader.uint64()
+        let outputBytesPerSecond = try reader.uint64()
         let sharedMemoryBytesMax = try reader.uint64()
         guard let rootKind = RootKind(rawValue: try reader.uint8()),
             let kind = GroupKind(rawValue: try reader.uint8())
@@ -234,7 +239,8 @@ extension LaunchPlan {
         return LaunchPlan(
             instanceID: id, entrypoint: entrypoint, environment: environment,
             configurationPath: configurationPath, uidBase: uidBase, openFilesMax: openFilesMax,
-            outputBytesMax: outputBytesMax, sharedMemoryBytesMax: sharedMemoryBytesMax,
+            outputBytesMax: outputBytesMax, outputBytesPerSecond: outputBytesPerSecond,
+            sharedMemoryBytesMax: sharedMemoryBytesMax,
             rootKind: rootKind, groupKind: kind, groups: try reader.uint8())
     }
 

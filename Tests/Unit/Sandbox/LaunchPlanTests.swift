@@ -8,6 +8,7 @@ private func plan() -> LaunchPlan {
         instanceID: Array(0..<16), entrypoint: ["bin", "redis"],
         environment: [Array("A=1".utf8), Array("B=".utf8)], configurationPath: ["__config__"],
         uidBase: 1 << 28, openFilesMax: 1_024, outputBytesMax: 1 << 20,
+        outputBytesPerSecond: 9_000,
         sharedMemoryBytesMax: 1 << 20, groupKind: .version1, groups: 5)
 }
 
