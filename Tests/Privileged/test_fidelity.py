@@ -145,7 +145,7 @@ def generate(folder, source):
             directories.append(path)
         elif kind < 0.45:
             path.symlink_to(source.choice(
-                ["/start", "start", "../start", "../../../../x", "nowhere/at all", "/", ".", name(source)]))
+                ["/start", "start", "../start", "../../../../x", "nowhere/at all", "/", ".", f"x/{name(source)}"]))
         elif kind < 0.5:
             os.link(source.choice(files), path)
         else:
