@@ -1,6 +1,7 @@
 import Interfaces
 import ServiceModel
 
+/// What a form says, read back as values.
 extension StoredForm {
     /// The tree of a box, read back from its form.
     ///

@@ -3,6 +3,7 @@ import Channel
 import Interfaces
 import SwiftProtobuf
 
+/// What differs between two boxes, as a command.
 extension Boxes {
     /// `celautctl boxes diff`: in what two boxes differ.
     struct Diff: ParsableCommand {

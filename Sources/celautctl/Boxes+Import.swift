@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// Taking in what another node exported, as a command.
 extension Boxes {
     /// `celautctl boxes import`: a box that somebody exported.
     struct Import: ParsableCommand {

@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// Giving a box to another node without what that one has, as a command.
 extension Boxes {
     /// `celautctl boxes send`: from one node to another, without what that one has.
     struct Send: ParsableCommand {

@@ -2,6 +2,7 @@ import ServiceModel
 import Testing
 import box_builder
 
+/// What a form says, read in runs of a size; nil for one that is damaged or cut.
 private func pieces(_ form: [UInt8], runs: Int = .max) -> [BoxForm.Piece]? {
     var reader = BoxFormReader()
     var pieces: [BoxForm.Piece] = []
