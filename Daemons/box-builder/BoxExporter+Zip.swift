@@ -2,6 +2,7 @@ import Interfaces
 import ServiceModel
 import Syscalls
 
+/// The codec for people: documents and files in a zip.
 extension BoxExporter {
     /// Writes the `json+zip` codec: "service.json", "attributes.json" for what a zip cannot say, and
     /// the tree below "filesystem/", each directory before what is in it.

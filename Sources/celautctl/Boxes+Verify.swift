@@ -4,6 +4,7 @@ import Interfaces
 import SwiftProtobuf
 import Syscalls
 
+/// Looking through the store, as a command.
 extension Boxes {
     /// `celautctl boxes verify`: reads again all that the node stores.
     struct Verify: ParsableCommand {
