@@ -1,7 +1,7 @@
 /// An object of a description whose keys are taken one by one; `finish` refuses those left over.
 struct DescriptionObject {
     private let prefix: String
-    private var members: [(key: String, value: JSONValue)]
+    private(set) var members: [(key: String, value: JSONValue)]
 
     /// - Parameter path: where it stands: "", "resources", "api[0]".
     init(_ value: JSONValue, path: String) throws(DescriptionError) {
@@ -67,7 +67,7 @@ struct DescriptionObject {
             limit: value < range.lowerBound ? range.lowerBound : range.upperBound, actual: value)
     }
 
-    private func bounded(_ count: Int, _ path: String) throws(DescriptionError) {
+    func bounded(_ count: Int, _ path: String) throws(DescriptionError) {
         let most = ServiceDescription.listMax
         guard count <= most else {
             throw DescriptionError(
@@ -146,15 +146,31 @@ struct DescriptionObject {
         try bounded(object.members.count, path(key))
         var prices: TextMap<Amount> = [:]
         for (name, value) in object.members {
-            switch value {
-            case .integer(let number) where number >= 0: prices[name] = Amount(n: String(number))
-            case .string(let text)
-            where !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }:
-                prices[name] = Amount(n: text)
-            default: throw DescriptionError(.wrongType, key: object.path(name))
+            guard let amount = Self.amount(value) else {
+                throw DescriptionError(.wrongType, key: object.path(name))
             }
+            prices[name] = amount
         }
         return prices
+    }
+
+    /// An amount under a key, if it is there.
+    mutating func amount(_ key: String) throws(DescriptionError) -> Amount? {
+        guard let value = take(key) else { return nil }
+        guard let amount = Self.amount(value) else {
+            throw DescriptionError(.wrongType, key: path(key))
+        }
+        return amount
+    }
+
+    private static func amount(_ value: JSONValue) -> Amount? {
+        switch value {
+        case .integer(let number) where number >= 0: Amount(n: String(number))
+        case .string(let text)
+        where !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }:
+            Amount(n: text)
+        default: nil
+        }
     }
 
     /// The environment variables a service reads: a list of names, or names with a format each.

@@ -87,6 +87,7 @@ extension ServiceDescription {
         service.container.configDeclaration = try object.configDeclaration()
         service.container.environmentVariables = try object.variables("envs")
         service.api.slots = try object.slots()
+        service.api.paymentContracts = try object.paymentContracts()
         service.networks = try object.networks()
         try object.refuseWhatIsNotOffered()
     }
@@ -234,8 +235,16 @@ extension DescriptionObject {
                     .unsupported, key: "\(object.path("transport")) \(transport)",
                     accepted: ["tcp", "udp"])
             }
-            let stack = try object.names("protocol").map { ProtocolDefinition(tags: [$0]) }
+            var stack = try object.names("protocol").map { ProtocolDefinition(tags: [$0]) }
             let prices = try object.prices("mu_per_call")
+            if let app = try object.appProtocol() {
+                let known = app.methods
+                if !known.isEmpty, let name = prices.keys.first(where: { known[$0] == nil }) {
+                    throw DescriptionError(
+                        .unknownKey, key: "\(object.path("mu_per_call")).\(name)")
+                }
+                stack.append(ProtocolDefinition(tags: [AppProtocol.tag], formal: app.encoded()))
+            }
             try object.finish()
             if slots.contains(where: {
                 $0.port == UInt32(port) && $0.transportName == transport.lowercased()

@@ -50,11 +50,43 @@ struct DescriptionTests {
             (#""envs": ["A=B"]"#, .badName, "envs.A=B"),
             (#""config_declaration": {"path": [".."]}"#, .badName, "config_declaration.path"),
             (#""tag": "two words""#, .badName, "tag"),
+            (
+                #""api": [{"port": 1, "mu_per_call": {"g": 1}, "methods": {"f": {}}}]"#,
+                .unknownKey, "api[0].mu_per_call.g"
+            ),
+            (
+                #""api": [{"port": 1, "methods": {"f": {"in": 1}}}]"#, .unknownKey,
+                "api[0].methods.f.in"
+            ),
+            (#""payment_contracts": [{}]"#, .missingKey, "payment_contracts[0].ledger"),
         ])
     func refusals(member: String, condition: DescriptionError.Condition, key: String) {
         let error = refusal("{\(Self.minimal), \(member)}")
         #expect(error?.condition == condition)
         #expect(error?.key == key)
+    }
+
+    @Test("says a slot's methods, their cost and the contracts the service is paid through")
+    func methods() throws {
+        let text = """
+            {\(Self.minimal), "api": [{"port": 80, "protocol": ["http"], "mu_per_call": {"f": 3},
+             "methods": {"f": {"input": "json", "output": {"prose": "text"}}, "g": {}},
+             "cost_function": {"tags": ["wasm"], "formal": "x"}}],
+             "payment_contracts": [{"ledger": "bitcoin", "xattrs": {"address": "a"},
+             "mu_per_unit": "70"}]}
+            """
+        let api = try ServiceDescription.read(Array(text.utf8)).service.api
+        let stack = api.slots[0].protocolStack
+        #expect(stack.map(\.tags) == [["http"], [AppProtocol.tag]])
+        let app = try #require(api.slots[0].appProtocol)
+        #expect(app.methods["f"]?.input == DataFormat(tags: ["json"]))
+        #expect(app.methods["f"]?.output == DataFormat(tags: [], prose: "text"))
+        #expect(app.methods["g"] == Method() && app.methods.count == 2)
+        #expect(app.costFunction == Definition(tags: ["wasm"], formal: [0x78]))
+        #expect(api.paymentContracts[0].contract?.ledger == Ledger(tags: ["bitcoin"]))
+        #expect(api.paymentContracts[0].contract?.xattrs == ["address": [0x61]])
+        #expect(api.paymentContracts[0].muPerUnit == Amount(n: "70"))
+        #expect(try Api(decoding: api.encoded()) == api)
     }
 
     @Test("without an architecture, or without an entrypoint, is refused by the missing key")
