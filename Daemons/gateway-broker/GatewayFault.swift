@@ -137,6 +137,8 @@ package enum EndFault {
             Fault(.endedEarly, subject: "out of memory", lines: ended.lastLines)
         case .startFailed:
             Fault(.endedEarly, subject: ended.subject, lines: ended.lastLines)
+        case .deadline:
+            Fault(.endedEarly, subject: "deadline", lines: ended.lastLines)
         case .lost, .unspecified, .UNRECOGNIZED:
             Fault(.endedEarly, subject: "lost", lines: ended.lastLines)
         }
