@@ -1,3 +1,5 @@
+// The codec that is a zip.
+
 import Interfaces
 import ServiceModel
 import Syscalls

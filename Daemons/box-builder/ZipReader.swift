@@ -7,7 +7,8 @@ internal import Syscalls
 /// Reads a zip in a file by its directory: the entries that stand there, in its order.
 ///
 /// Names come as the bytes they are, where none is marked as UTF-8 (see `ZipDirectory`) and the
-/// thread's encoding is ASCII. Refuses what cannot be read, encrypted entries and contents that are not what was declared.
+/// thread's encoding is ASCII. Refuses what cannot be read, encrypted entries and contents that are
+/// not what was declared.
 @safe final class ZipReader {
     struct Header {
         enum Kind {

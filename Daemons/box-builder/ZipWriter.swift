@@ -102,6 +102,7 @@ internal import Syscalls
     }
 
     private var words: String {
+        // SAFETY: see init; the text is copied.
         guard let text = unsafe archive_error_string(archive) else { return "" }
         return unsafe String(cString: text)
     }

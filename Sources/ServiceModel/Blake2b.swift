@@ -41,6 +41,7 @@ package struct Blake2b: Sendable {
             // The last block is told apart from the others, so a full one waits for what follows.
             if held.count == Self.blockBytes { takeHeld(isLast: false) }
             let end = min(bytes.count, start + Self.blockBytes - held.count)
+            // SAFETY: copied during the call; the range is inside.
             unsafe held.append(contentsOf: bytes[start..<end])
             start = end
         }
