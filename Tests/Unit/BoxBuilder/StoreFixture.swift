@@ -85,6 +85,11 @@ final class StoreFixture {
             id, objects, neededImage: index.has, needed: index.needed(among:))
     }
 
+    /// What the form of a box takes among the contents.
+    func formBytes(_ box: BoxSummary) throws -> UInt64 {
+        try index.find(box.hex).0.form?.bytes ?? 0
+    }
+
     /// The files of the store, by their paths.
     func files() throws -> Set<String> {
         var found: Set<String> = []

@@ -18,14 +18,15 @@ struct StoreTests {
         let files = try fixture.files()
         #expect(files.contains("objects/\(place)"))
         #expect(files.contains("images/\(box.hex).erofs"))
-        #expect(files.count == 3)
+        // A program, "abc", the form of the box and its image.
+        #expect(files.count == 4)
         let status = try File.status(at: fixture.store.folder("objects").descriptor, place)
         #expect(status.permissions == 0o444)
         let folder = try File.status(at: fixture.store.folder("objects").descriptor, "ba")
         #expect(folder.permissions == 0o755)
         #expect(box.entries == 4 && box.contentBytes == 16)
         try fixture.add(.box("abc", "more"))
-        #expect(try fixture.files().count == 5)
+        #expect(try fixture.files().count == 7)
     }
 
     @Test("takes contents of any size, above and below what is held in memory")
@@ -64,9 +65,10 @@ struct StoreTests {
         let first = try fixture.add(.box("shared"))
         let files = try fixture.files()
         let second = try fixture.add(.box("shared", "own"))
-        #expect(try fixture.remove(second.hex) == 3)
+        let forms = try [first, second].map { try fixture.formBytes($0) }
+        #expect(try fixture.remove(second.hex) == 3 + forms[1])
         #expect(try fixture.files() == files)
-        #expect(try fixture.remove(first.hex) == 6 + 10)
+        #expect(try fixture.remove(first.hex) == 6 + 10 + forms[0])
         #expect(try fixture.files().isEmpty)
     }
 
@@ -79,7 +81,8 @@ struct StoreTests {
         // SAFETY: bytes have no padding.
         try unsafe sink.append(Array("shared".utf8).span.bytes)
         let digest = try sink.finish()
-        #expect(try fixture.remove(box.hex) == 10)
+        let form = try fixture.formBytes(box)
+        #expect(try fixture.remove(box.hex) == 10 + form)
         #expect(try fixture.store.hasObject(digest))
         fixture.store.release(
             sink.pinned, doubtful: sink.made, needed: fixture.index.needed(among:))
@@ -110,7 +113,7 @@ struct StoreTests {
     func twice() throws {
         let fixture = try StoreFixture()
         let box = try fixture.add(Tar.box().file("a", "first").file("a", "second"))
-        #expect(try fixture.files().count == 3)
+        #expect(try fixture.files().count == 4)
         _ = try fixture.remove(box.hex)
         #expect(try fixture.files().isEmpty)
     }
