@@ -154,7 +154,7 @@ let package = Package(
             "Unit", "Gateway",
             [
                 "gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database,
-                logging,
+                logging, protobuf,
             ]),
         tests("Unit", "Celautctl", ["celautctl", "Channel", "Interfaces", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),

@@ -70,6 +70,16 @@ package enum GatewayFault {
         Fault(.unauthorized, subject: "token")
     }
 
+    /// The token opens the instance, and not for this.
+    package static func outOfScope(_ scope: TokenScopes) -> Fault {
+        Fault(.forbidden, subject: "scope \(scope.word)")
+    }
+
+    /// The caller may not ask this, whatever it shows.
+    package static func forbidden(_ subject: String) -> Fault {
+        Fault(.forbidden, subject: subject)
+    }
+
     package static func noInstance(_ text: String) -> Fault {
         Fault(.notFound, subject: printable(text))
     }

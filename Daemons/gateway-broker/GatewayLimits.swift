@@ -19,6 +19,10 @@ package struct GatewayLimits: Sendable, Equatable {
     package var unseenChanges = 16
     // LIMIT: 256 slots per service: one listening socket each. Past it: UNSUPPORTED "slots".
     package var slots = 256
+    // LIMIT: 64 live children of one instance, and families 8 deep (both configurable), so that what
+    // starts itself again and again comes to an end. Past them: LIMIT_REACHED "children", "depth".
+    package var children = 64
+    package var familyDepth = 8
     // LIMIT: a start whose peers do not answer is given up after this, beside its own deadline.
     package var peerPatienceSeconds: UInt64 = 60
 
@@ -39,6 +43,8 @@ package struct GatewayLimits: Sendable, Equatable {
     package static let readyDeadlineDefault: UInt32 = 30_000
     // LIMIT: 10 min between TERM and KILL.
     package static let graceMax: UInt32 = 600_000
+    // LIMIT: 2 s between TERM and KILL for whom a parent left behind.
+    package static let familyGrace: UInt32 = 2_000
     /// Below this nothing runs.
     package static let memoryBytesMin: UInt64 = 1 << 20
 }

@@ -40,7 +40,7 @@ package enum GatewayProgram: DaemonProgram {
             storage: SQLiteRegistry(context.database), logger: context.logger)
         try await service.restore()
         return RunningDaemon(
-            dispatchers: [GatewayBrokerDispatcher(service)],
+            dispatchers: [GatewayBrokerDispatcher(NativeDoor(service, loop: context.loop))],
             facts: { await service.facts },
             serve: { await service.serve() },
             stop: { await service.stop() })
@@ -80,6 +80,9 @@ package struct GatewayConfiguration: DaemonConfiguration {
             "instances", default: limits.instances, in: 1...100_000)
         limits.instancesPerUser = try table.integer(
             "instances_per_user", default: limits.instancesPerUser, in: 1...100_000)
+        limits.children = try table.integer("children", default: limits.children, in: 0...10_000)
+        limits.familyDepth = try table.integer(
+            "family_depth", default: limits.familyDepth, in: 1...64)
         limits.endedInstances = try table.integer(
             "ended_instances", default: limits.endedInstances, in: 0...100_000)
         limits.endedSeconds = UInt64(

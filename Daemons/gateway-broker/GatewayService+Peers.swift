@@ -41,7 +41,7 @@ extension GatewayService {
             else { throw Fault(.internal, reason: .badDescriptor, subject: "OpenBox") }
             let plan = try InstancePlan(
                 record: record, serviceID: serviceID, terms: try terms(specification),
-                limits: limits)
+                limits: limits, ceiling: machine.ceiling(of: record.id))
             let descriptors = Parcel(image)
             descriptors.append(objects)
             descriptors.append(try sealed(ConfigurationContent.bytes(plan)))
@@ -73,7 +73,7 @@ extension GatewayService {
             request, descriptors: descriptors, deadline: Self.launchDeadline)
     }
 
-    private func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {
+    func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {
         let bytes = try read(specification)
         let service: Service
         do throws(ProtoError) {

@@ -2,17 +2,19 @@ package import Interfaces
 import Logging
 import Syscalls
 
-/// The operations. A door for another protocol is another adapter over these.
-extension GatewayService: GatewayBrokerHandler {
-    package func startService(
-        _ request: StartServiceRequest, context: CallContext, items: ItemSink<StartServiceItem>
+/// Starting, stopping and looking, as every door offers it.
+extension GatewayService: GatewayOperations {
+    package func start(
+        _ request: StartServiceRequest, by caller: GatewayCaller, items: Items<StartServiceItem>
     ) async throws(Fault) {
+        let starter = try starter(caller)
         guard let fresh = InstanceID(Random.bytes(16)) else {
             throw GatewayFault.internalError("random")
         }
-        let order = try StartCheck.order(request, owner: context.uid, id: fresh)
+        let order = try StartCheck.order(
+            request, owner: starter.owner, parent: starter.parent, id: fresh)
         let (id, step) = try machine.start(
-            order, isMaintainer: context.role == .admin, now: moment)
+            order, isMaintainer: caller.isMaintainer, now: moment)
         let target = submit(step)
         let watcher = try addWatcher(id)
         defer { removeWatcher(id, watcher) }
@@ -41,10 +43,10 @@ extension GatewayService: GatewayBrokerHandler {
         }
     }
 
-    package func stopService(
-        _ request: StopServiceRequest, context: CallContext
+    package func stop(
+        _ request: StopServiceRequest, by caller: GatewayCaller
     ) async throws(Fault) -> StopServiceReply {
-        let id = try find(request.instance, context)
+        let id = try find(request.instance, caller, .stop)
         guard request.graceMs <= GatewayLimits.graceMax else {
             throw GatewayFault.outOfRange(
                 "grace_ms", limit: UInt64(GatewayLimits.graceMax), actual: UInt64(request.graceMs))
@@ -56,16 +58,17 @@ extension GatewayService: GatewayBrokerHandler {
         while seen.view.state.phase != .ended { seen = try await watcher.next() }
         var reply = StopServiceReply()
         reply.instance = seen.view
+        reply.refund = "0"
         return reply
     }
 
-    package func listServices(
-        _ request: ListServicesRequest, context: CallContext, items: ItemSink<ServiceInstance>
+    package func list(
+        _ request: ListServicesRequest, by caller: GatewayCaller, items: Items<ServiceInstance>
     ) async throws(Fault) {
         let usage = await usageNow()
         let shown = sightings.values.map(\.view).filter { view in
-            (context.role == .admin || view.ownerUid == context.uid)
-                && (request.ended || view.state.phase != .ended)
+            (request.ended || view.state.phase != .ended)
+                && InstanceID(view.instanceIDBytes).map { machine.isOf($0, caller) } ?? false
         }
         let sorted = shown.sorted {
             ($0.state.acceptedAtMs, $0.name) < ($1.state.acceptedAtMs, $1.name)
@@ -81,7 +84,7 @@ extension GatewayService: GatewayBrokerHandler {
     }
 
     /// What live instances use at this moment, as the supervisor says; nothing where it is away.
-    private func usageNow() async -> [InstanceID: Usage] {
+    func usageNow() async -> [InstanceID: Usage] {
         guard !machine.activities.isEmpty else { return [:] }
         var usage: [InstanceID: Usage] = [:]
         do throws(Fault) {
@@ -98,10 +101,10 @@ extension GatewayService: GatewayBrokerHandler {
         return usage
     }
 
-    package func readServiceOutput(
-        _ request: ReadServiceOutputRequest, context: CallContext, items: ItemSink<OutputItem>
+    package func readOutput(
+        _ request: ReadServiceOutputRequest, by caller: GatewayCaller, items: Items<OutputItem>
     ) async throws(Fault) {
-        let id = try find(request.instance, context)
+        let id = try find(request.instance, caller, .observe)
         var read = ReadOutputRequest()
         read.instanceIDBytes = id.bytes
         read.tailLines = request.tailLines
@@ -118,10 +121,10 @@ extension GatewayService: GatewayBrokerHandler {
         }
     }
 
-    package func watchService(
-        _ request: WatchServiceRequest, context: CallContext, items: ItemSink<ServiceInstance>
+    package func watch(
+        _ request: WatchServiceRequest, by caller: GatewayCaller, items: Items<ServiceInstance>
     ) async throws(Fault) {
-        let id = try find(request.instance, context)
+        let id = try find(request.instance, caller, .observe)
         let watcher = try addWatcher(id)
         defer { removeWatcher(id, watcher) }
         guard var seen = sightings[id] else { throw GatewayFault.noInstance(id.description) }
@@ -132,21 +135,48 @@ extension GatewayService: GatewayBrokerHandler {
         }
     }
 
-    /// The instance a request is about, if the caller shows a right to it.
-    private func find(
-        _ reference: InstanceReference, _ context: CallContext
+    /// The instance a request is about, if the caller shows a right to it that goes so far.
+    func find(
+        _ reference: InstanceReference, _ caller: GatewayCaller, _ scope: TokenScopes
     ) throws(Fault) -> InstanceID {
         switch reference.reference {
         case .token(let text):
             guard let digest = TokenBook.digest(ofText: text) else {
                 throw GatewayFault.wrongToken()
             }
-            return try machine.find(.token(digest))
+            if let grant = grants.find(digest), case .instance(let id, let scopes) = grant.kind {
+                guard scopes.isSuperset(of: scope) else { throw GatewayFault.outOfScope(scope) }
+                return id
+            }
+            let id = try machine.find(.token(digest))
+            guard !grants.isRevoked(id) else { throw GatewayFault.wrongToken() }
+            return id
         case .instance(let text):
-            return try machine.find(
-                .instance(text, user: context.uid, isMaintainer: context.role == .admin))
+            return try machine.find(.instance(text, caller))
         case nil:
             throw GatewayFault.missing("instance")
         }
+    }
+
+    /// Who owns what this caller starts, and which instance is its parent.
+    private func starter(
+        _ caller: GatewayCaller
+    ) throws(Fault) -> (owner: UInt32, parent: InstanceID?) {
+        switch caller {
+        case .user(let uid, _): return (uid, nil)
+        case .client(let number): return (number, nil)
+        case .instance(let id):
+            guard let record = machine.records[id] else {
+                throw GatewayFault.noInstance(id.description)
+            }
+            return (record.owner, id)
+        case .anyone: throw GatewayFault.forbidden("start")
+        }
+    }
+}
+
+extension GatewayCaller {
+    var isMaintainer: Bool {
+        if case .user(_, true) = self { true } else { false }
     }
 }

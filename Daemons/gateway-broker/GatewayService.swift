@@ -21,7 +21,8 @@ package actor GatewayService {
     let lanes: SupervisorLanes
     let readers: SupervisorLanes
     let logger: Logger
-    private let storage: any RegistryStorage
+    let storage: any RegistryStorage & GrantStorage
+    var grants = GrantBook()
     private let relayLimits: RelayLimits
 
     var machine: RegistryMachine
@@ -36,7 +37,7 @@ package actor GatewayService {
     private var storageAlarm: TimerToken?
     private var isPaymentDue = false
     private var isStopping = false
-    private lazy var relay = Relay(loop: loop, limits: relayLimits) { [weak self] id, count in
+    lazy var relay = Relay(loop: loop, limits: relayLimits) { [weak self] id, count in
         self?.assumeIsolated { $0.begin(.openSockets(id, count)) }
     }
 
@@ -64,7 +65,7 @@ package actor GatewayService {
 
     package init(
         loop: EventLoop, limits: GatewayLimits, relayLimits: RelayLimits, tokens: TokenBook,
-        peers: Peers, storage: any RegistryStorage, logger: Logger
+        peers: Peers, storage: any RegistryStorage & GrantStorage, logger: Logger
     ) {
         self.loop = loop
         self.limits = limits
@@ -89,6 +90,7 @@ package actor GatewayService {
 
     /// Takes up what was stored. To be called before requests are taken.
     package func restore() throws(StorageFailure) {
+        grants = GrantBook(try storage.loadGrants())
         _ = submit(machine.restore(try storage.load(), now: moment))
     }
 

@@ -31,7 +31,8 @@ package struct InstancePlan: Sendable {
     /// - Throws: `.unsupported` for what this node does not offer, `.invalid` for what the request or
     ///   the specification may not say.
     package init(
-        record: InstanceRecord, serviceID: [UInt8], terms: BoxTerms, limits: GatewayLimits
+        record: InstanceRecord, serviceID: [UInt8], terms: BoxTerms, limits: GatewayLimits,
+        ceiling: Limits? = nil
     ) throws(Fault) {
         guard terms.architectures.contains(where: Self.hostArchitectures.contains) else {
             throw GatewayFault.unsupported(
@@ -59,6 +60,7 @@ package struct InstancePlan: Sendable {
         request.environment = environment
         request.configurationPath = terms.configurationPath
         request.limits = try Self.limits(terms, wishes)
+        if let ceiling { try Self.check(request.limits, within: ceiling) }
         request.slots = terms.slots.map { slot in
             var message = Interfaces.Slot()
             message.port = UInt32(slot.port)
@@ -80,7 +82,9 @@ package struct InstancePlan: Sendable {
         return given.sorted { (places[$0.name] ?? 0) < (places[$1.name] ?? 0) }
     }
 
-    private static func limits(_ terms: BoxTerms, _ wishes: LaunchWishes) throws(Fault) -> Limits {
+    package static func limits(
+        _ terms: BoxTerms, _ wishes: LaunchWishes
+    ) throws(Fault) -> Limits {
         var limits = Limits()
         limits.memoryBytes = try memory(terms, wishes.memoryBytes)
         limits.processes = processes
@@ -96,6 +100,63 @@ package struct InstancePlan: Sendable {
         try check(terms.atInit.blockWeight, in: blockWeights, "resources.at_init.blkio_weight")
         limits.blockIoWeight = UInt32(terms.atInit.blockWeight)
         return limits
+    }
+
+    /// The bounds after a change; only what changes is in the answer.
+    package static func changed(
+        _ now: Limits, by request: ModifyServiceRequest, terms: BoxTerms, ceiling: Limits?
+    ) throws(Fault) -> Limits {
+        var limits = Limits()
+        if request.memoryBytes != 0 {
+            guard request.memoryBytes >= GatewayLimits.memoryBytesMin else {
+                throw GatewayFault.belowMinimum(
+                    "memory_bytes", limit: GatewayLimits.memoryBytesMin,
+                    actual: request.memoryBytes)
+            }
+            limits.memoryBytes = try memory(terms, request.memoryBytes)
+        }
+        limits.cpuQuotaUs = request.cpuQuotaUs
+        limits.cpuPeriodUs = request.cpuPeriodUs
+        try check(limits.cpuPeriodUs, in: cpuPeriods, "cpu_period_us")
+        var after = now
+        if limits.memoryBytes != 0 { after.memoryBytes = limits.memoryBytes }
+        if limits.cpuQuotaUs != 0 { after.cpuQuotaUs = limits.cpuQuotaUs }
+        if limits.cpuPeriodUs != 0 { after.cpuPeriodUs = limits.cpuPeriodUs }
+        if terms.atMost.cpuQuota != 0 {
+            var most = Limits()
+            most.cpuQuotaUs = terms.atMost.cpuQuota
+            most.cpuPeriodUs = terms.atMost.cpuPeriod
+            try check(after, within: most)
+        }
+        if let ceiling { try check(after, within: ceiling) }
+        return limits
+    }
+
+    /// A child has no more than its parent: zero stands for no bound, and is more than any.
+    package static func check(_ limits: Limits, within parent: Limits) throws(Fault) {
+        if parent.memoryBytes != 0 {
+            guard limits.memoryBytes <= parent.memoryBytes else {
+                throw GatewayFault.outOfRange(
+                    "family.memory_bytes", limit: parent.memoryBytes, actual: limits.memoryBytes)
+            }
+        }
+        if parent.diskBytes != 0 {
+            guard limits.diskBytes <= parent.diskBytes else {
+                throw GatewayFault.outOfRange(
+                    "family.disk_bytes", limit: parent.diskBytes, actual: limits.diskBytes)
+            }
+        }
+        guard parent.cpuQuotaUs != 0 else { return }
+        // Shares of a CPU in millionths; a period of zero is the kernel's 100 ms.
+        let share = { (limits: Limits) -> UInt64 in
+            let period = limits.cpuPeriodUs == 0 ? 100_000 : limits.cpuPeriodUs
+            return limits.cpuQuotaUs == 0
+                ? .max : limits.cpuQuotaUs.multipliedReportingOverflow(by: 1_000_000).0 / period
+        }
+        guard share(limits) <= share(parent) else {
+            throw GatewayFault.outOfRange(
+                "family.cpu_quota_us", limit: parent.cpuQuotaUs, actual: limits.cpuQuotaUs)
+        }
     }
 
     private static func memory(_ terms: BoxTerms, _ wish: UInt64) throws(Fault) -> UInt64 {

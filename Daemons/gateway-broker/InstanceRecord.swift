@@ -15,6 +15,8 @@ package struct InstanceRecord: Sendable, Equatable {
     package let reference: String
     package let acceptedAt: UInt64
     package let readyDeadline: UInt32
+    /// The instance that started it; nil where somebody outside did.
+    package let parent: InstanceID?
     /// What the request asked of the instance. Dropped once it is ready: values of environment
     /// variables may be secrets, and nothing needs them any more.
     package var wishes: LaunchWishes?
@@ -40,6 +42,7 @@ package struct InstanceRecord: Sendable, Equatable {
         reference = order.reference
         self.acceptedAt = acceptedAt
         readyDeadline = order.readyDeadline
+        parent = order.parent
         wishes = order.wishes
         state.instanceIDBytes = order.id.bytes
         state.phase = .accepted
@@ -49,7 +52,7 @@ package struct InstanceRecord: Sendable, Equatable {
     /// For a storage that reads a record back.
     package init(
         id: InstanceID, owner: UInt32, key: [UInt8], content: [UInt8], name: String,
-        reference: String, acceptedAt: UInt64, readyDeadline: UInt32
+        reference: String, acceptedAt: UInt64, readyDeadline: UInt32, parent: InstanceID? = nil
     ) {
         self.id = id
         self.owner = owner
@@ -59,6 +62,7 @@ package struct InstanceRecord: Sendable, Equatable {
         self.reference = reference
         self.acceptedAt = acceptedAt
         self.readyDeadline = readyDeadline
+        self.parent = parent
     }
 
     /// The durable stages. What happens between two of them is found again by asking the peers.
@@ -81,6 +85,7 @@ package struct InstanceRecord: Sendable, Equatable {
         view.state.serviceIDBytes = serviceID
         view.state.acceptedAtMs = acceptedAt
         view.ownerUid = owner
+        view.parentIDBytes = parent?.bytes ?? []
         switch stage {
         case .accepted where state.phase == .ready:
             // The supervisor says ready, and nobody can reach it yet.
@@ -148,11 +153,15 @@ package struct StartOrder: Sendable, Equatable {
     package let wishes: LaunchWishes
     /// Milliseconds.
     package let readyDeadline: UInt32
+    /// The instance that asks; nil where somebody outside does.
+    package let parent: InstanceID?
 
     package init(
         id: InstanceID, owner: UInt32, key: [UInt8], content: [UInt8], reference: String,
-        name: String = "", wishes: LaunchWishes = LaunchWishes(), readyDeadline: UInt32 = 30_000
+        name: String = "", wishes: LaunchWishes = LaunchWishes(), readyDeadline: UInt32 = 30_000,
+        parent: InstanceID? = nil
     ) {
+        self.parent = parent
         self.id = id
         self.owner = owner
         self.key = key

@@ -27,7 +27,7 @@ final class InstanceRelay {
     let id: InstanceID
     private unowned let relay: Relay
     private(set) var slots: [RelayedSlot] = []
-    private(set) var traffic: [UInt16: SlotTraffic] = [:]
+    private(set) var traffic: [UInt16: RelayedTraffic] = [:]
     private(set) var isPaused = false
     private var listeners: [Listener] = []
     private var links: [RelayLink] = []
@@ -70,7 +70,7 @@ final class InstanceRelay {
                 let listener = try bind(slot)
                 slot.hostPort = try InternetSocket.localEndpoint(listener.socket).port
                 listeners.append(listener)
-                traffic[slot.port] = SlotTraffic()
+                traffic[slot.port] = RelayedTraffic()
                 listener.watch = try relay.loop.watch(listener.socket, .readable) { [self] _ in
                     accept(listener)
                 }
@@ -111,7 +111,7 @@ final class InstanceRelay {
         }
     }
 
-    private var hasRoom: Bool {
+    var hasRoom: Bool {
         waiting.count < Self.waitingMax
             && links.count + waiting.count < relay.limits.connectionsPerInstance
             && relay.connections < relay.limits.connections
@@ -146,6 +146,15 @@ final class InstanceRelay {
             waiting.append(Waiting(near: near, port: port, since: relay.loop.now))
         }
         refill()
+    }
+
+    /// A connection that comes from nowhere: the caller holds the other end of `near`.
+    ///
+    /// - Returns: false where there is no such slot.
+    func tunnel(_ near: RelaySocket, port: UInt16) -> Bool {
+        guard traffic[port] != nil else { return false }
+        take(near, port: port)
+        return true
     }
 
     private func connect(_ near: RelaySocket, _ far: RelaySocket, _ port: UInt16) {

@@ -121,6 +121,9 @@ extension RegistryMachine {
     mutating func stopAsked(
         _ id: InstanceID, grace: UInt32, _ now: Moment, _ step: inout Step
     ) {
+        guard activities[id] != nil else { return }
+        // Depth first: whoever is told to end has nobody left that depends on it being there.
+        for child in liveChildren(of: id) { stopAsked(child, grace: grace, now, &step) }
         guard var record = records[id], let activity = activities[id] else { return }
         let isFirst = record.stopGrace == nil
         // A later, shorter grace time counts: "stop it" may be followed by "now". A longer one is
@@ -247,7 +250,11 @@ extension RegistryMachine {
         step.writes.append(.put(record))
         step.actions.append(.close(id))
         unannounced.insert(id)
+        for child in liveChildren(of: id) {
+            stopAsked(child, grace: GatewayLimits.familyGrace, now, &step)
+        }
         if mayHoldBox {
+            holding.insert(id)
             errands[.release(id)] = PendingErrand(dueAt: nil)
             step.actions.append(.release(id))
         } else {
@@ -257,11 +264,15 @@ extension RegistryMachine {
         admitWaiting(now, &step)
     }
 
-    /// Whoever hears of an end finds nothing of the instance left, its hold on the box included;
-    /// only a box-builder that is not there is not waited for.
+    /// Whoever hears of an end finds nothing of the instance left, its hold on the box and its family
+    /// included; only a box-builder that is not there is not waited for.
     mutating func announceEnd(_ id: InstanceID, _ step: inout Step) {
-        guard unannounced.remove(id) != nil, let record = records[id] else { return }
+        guard !holding.contains(id), children[id] == nil, unannounced.remove(id) != nil,
+            let record = records[id]
+        else { return }
         announce(record, outcome(of: record), &step)
+        leaveFamily(record)
+        if let parent = record.parent { announceEnd(parent, &step) }
     }
 
     /// Ended instances are remembered for a time and in a number.

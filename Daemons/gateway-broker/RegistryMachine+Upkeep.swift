@@ -1,4 +1,4 @@
-package import Interfaces
+import Interfaces
 
 /// What is tried again, what is compared with the peers, and how an instance is found.
 extension RegistryMachine {
@@ -93,40 +93,6 @@ extension RegistryMachine {
         for holder in holders {
             guard let id = InstanceID(hexadecimal: holder) else { continue }
             if activities[id] == nil { step.actions.append(.release(id)) }
-        }
-    }
-
-    // MARK: Finding
-
-    /// Who asks, and what they show.
-    package enum Claim: Sendable {
-        case token(TokenDigest)
-        /// A name, an id, or a prefix of one of at least 8 digits.
-        case instance(String, user: UInt32, isMaintainer: Bool)
-    }
-
-    package func find(_ claim: Claim) throws(Fault) -> InstanceID {
-        switch claim {
-        case .token(let digest):
-            // The table is keyed by the digest of the token, so that the time a look-up takes says
-            // nothing about any token.
-            guard let id = tokens[digest] else { throw GatewayFault.wrongToken() }
-            return id
-        case .instance(let text, let user, let isMaintainer):
-            let mine = { (id: InstanceID) in isMaintainer || records[id]?.owner == user }
-            if let id = names[text], mine(id) { return id }
-            if let id = InstanceID(hexadecimal: text), records[id] != nil, mine(id) { return id }
-            let named = endedInOrder.last { records[$0]?.name == text && mine($0) }
-            if let named { return named }
-            guard text.utf8.count >= 8, Hexadecimal.isText(text) else {
-                throw GatewayFault.noInstance(text)
-            }
-            let matches = records.keys.filter { $0.description.hasPrefix(text) && mine($0) }
-            guard let first = matches.first else { throw GatewayFault.noInstance(text) }
-            guard matches.count == 1 else {
-                throw GatewayFault.ambiguous(text, matches.sorted().map(\.description))
-            }
-            return first
         }
     }
 }

@@ -27,6 +27,10 @@ package struct RegistryMachine: Sendable {
     var losses: [InstanceID: Int] = [:]
     /// Ended, and nobody was told yet: their boxes are being let go.
     var unannounced: Set<InstanceID> = []
+    /// Ended, and the box is not let go of yet.
+    var holding: Set<InstanceID> = []
+    /// Those that are live, or whose end nobody was told, by their parent.
+    var children: [InstanceID: Set<InstanceID>] = [:]
 
     package init(
         limits: GatewayLimits, tokenDigest: @escaping @Sendable (InstanceID) -> TokenDigest
@@ -81,9 +85,11 @@ package struct RegistryMachine: Sendable {
             postpone(.listInstances, now)
         case .released(let id):
             errands[.release(id)] = nil
+            holding.remove(id)
             announceEnd(id, &step)
         case .releaseFailed(let id):
             postpone(.release(id), now)
+            holding.remove(id)
             announceEnd(id, &step)
         case .supervisorListed(let states):
             supervisorListed(states, &step)
@@ -122,6 +128,7 @@ package struct RegistryMachine: Sendable {
                 throw GatewayFault.limitReached("instances-per-user", limits.instancesPerUser)
             }
         }
+        if let parent = order.parent { try checkFamily(of: parent) }
         let name = order.name.isEmpty ? madeName(order) : order.name
         guard names[name] == nil else { throw GatewayFault.nameTaken(name) }
         let record = InstanceRecord(order: order, name: name, acceptedAt: now.wallMilliseconds)
@@ -195,6 +202,7 @@ package struct RegistryMachine: Sendable {
         endedInOrder.sort {
             (records[$0]?.endedAt ?? 0, $0) < (records[$1]?.endedAt ?? 0, $1)
         }
+        stopLeftBehind(now, &step)
         errands[.forgetOld] = PendingErrand(dueAt: now.monotonic)
         step.actions.append(.listInstances)
         step.actions.append(.listHolds)
@@ -214,7 +222,9 @@ package struct RegistryMachine: Sendable {
         records[record.id] = record
         keys[OwnedKey(owner: record.owner, key: record.key)] = record.id
         tokens[tokenDigest(record.id)] = record.id
-        if record.stage != .ended { names[record.name] = record.id }
+        guard record.stage != .ended else { return }
+        names[record.name] = record.id
+        if let parent = record.parent { children[parent, default: []].insert(record.id) }
     }
 
     /// Takes every trace of an instance out of memory and tells those who wait.
@@ -226,6 +236,8 @@ package struct RegistryMachine: Sendable {
         if names[record.name] == id { names[record.name] = nil }
         waiting.removeAll { $0 == id }
         unannounced.remove(id)
+        holding.remove(id)
+        leaveFamily(record)
         losses[id] = nil
         for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id), .release(id)] {
             errands[errand] = nil

@@ -91,8 +91,27 @@ package final class Relay {
     }
 
     /// Bytes and connections per declared port.
-    package func traffic(_ id: InstanceID) -> [UInt16: SlotTraffic] {
+    package func traffic(_ id: InstanceID) -> [UInt16: RelayedTraffic] {
         instances[id]?.traffic ?? [:]
+    }
+
+    /// What a request for a tunnel comes to.
+    package enum Tunnel {
+        case open(Parcel)
+        /// The instance has no such slot, or is not reachable now.
+        case noSlot
+        case noRoom
+    }
+
+    /// One end of a stream whose other end is relayed to a slot.
+    package func tunnel(_ id: InstanceID, port: UInt16) throws(Errno) -> Tunnel {
+        guard let instance = instances[id] else { return .noSlot }
+        guard instance.hasRoom else { return .noRoom }
+        let (near, far) = try UnixSocket.pair(kind: .stream).split()
+        guard let socket = near.take(0), instance.tunnel(RelaySocket(socket), port: port) else {
+            return .noSlot
+        }
+        return .open(far)
     }
 
     func ask(_ id: InstanceID, _ count: Int) {

@@ -2,7 +2,7 @@ package import Channel
 package import Syscalls
 
 /// Bytes delivered through a slot, exact, each counted when the receiving socket took it.
-package final class SlotTraffic {
+package final class RelayedTraffic {
     package internal(set) var toInstance: UInt64 = 0
     package internal(set) var fromInstance: UInt64 = 0
     /// Connections taken so far.
@@ -31,7 +31,7 @@ package final class RelaySocket {
 package final class RelayLink {
     private let near: RelaySocket
     private let far: RelaySocket
-    private let traffic: SlotTraffic
+    private let traffic: RelayedTraffic
     private let loop: EventLoop
     private let shop: RelayWorkshop
     private var outward = Direction()
@@ -47,7 +47,7 @@ package final class RelayLink {
 
     /// - Parameter far: may still be connecting.
     package init(
-        near: RelaySocket, far: RelaySocket, traffic: SlotTraffic, loop: EventLoop,
+        near: RelaySocket, far: RelaySocket, traffic: RelayedTraffic, loop: EventLoop,
         shop: RelayWorkshop, onEnd: @escaping (RelayLink) -> Void
     ) {
         self.near = near

@@ -9,7 +9,7 @@ import SwiftProtobuf
 ///
 /// Refuses a row it cannot read: what the registry forgot would run on without an owner.
 package struct SQLiteRegistry: RegistryStorage {
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
 
     package init(_ queue: DatabaseQueue) {
         self.queue = queue
@@ -40,6 +40,24 @@ package struct SQLiteRegistry: RegistryStorage {
                     ) STRICT, WITHOUT ROWID
                     """)
         }
+        migrator.registerMigration("2 families and grants") { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE instance ADD COLUMN parent BLOB;
+                    CREATE TABLE grant_ (
+                        id BLOB PRIMARY KEY NOT NULL,
+                        kind INTEGER NOT NULL,
+                        instance BLOB,
+                        scopes INTEGER NOT NULL,
+                        name TEXT NOT NULL,
+                        number INTEGER NOT NULL,
+                        digest BLOB NOT NULL,
+                        key BLOB NOT NULL,
+                        request BLOB NOT NULL,
+                        added_at INTEGER NOT NULL
+                    ) STRICT, WITHOUT ROWID
+                    """)
+        }
     }
 
     package func load() throws(StorageFailure) -> [InstanceRecord] {
@@ -65,7 +83,7 @@ package struct SQLiteRegistry: RegistryStorage {
         }
     }
 
-    private func guarded<Value>(_ body: () throws -> Value) throws(StorageFailure) -> Value {
+    func guarded<Value>(_ body: () throws -> Value) throws(StorageFailure) -> Value {
         do {
             return try body()
         } catch let failure as StorageFailure {
@@ -82,8 +100,8 @@ package struct SQLiteRegistry: RegistryStorage {
             sql: """
                 INSERT INTO instance (
                     id, owner, key, content, name, reference, accepted_at, ready_deadline,
-                    service_id, stage, stop_grace, slots, wishes, state, fault, ended_at
-                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    service_id, stage, stop_grace, slots, wishes, state, fault, ended_at, parent
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET
                     service_id = excluded.service_id, stage = excluded.stage,
                     stop_grace = excluded.stop_grace, slots = excluded.slots,
@@ -97,7 +115,7 @@ package struct SQLiteRegistry: RegistryStorage {
                 Data(record.serviceID), record.stage.rawValue, record.stopGrace.map { Int64($0) },
                 SlotText.text(record.slots), try record.wishes.map(wishes),
                 try record.state.serializedData(), try record.fault?.message.serializedData(),
-                Int64(clamping: record.endedAt),
+                Int64(clamping: record.endedAt), record.parent.map { Data($0.bytes) },
             ])
     }
 
@@ -118,7 +136,8 @@ package struct SQLiteRegistry: RegistryStorage {
         var record = InstanceRecord(
             id: id, owner: row["owner"], key: bytes(row["key"]), content: bytes(row["content"]),
             name: row["name"], reference: row["reference"], acceptedAt: row["accepted_at"],
-            readyDeadline: row["ready_deadline"])
+            readyDeadline: row["ready_deadline"],
+            parent: (row["parent"] as Data?).flatMap { InstanceID($0) })
         record.serviceID = bytes(row["service_id"])
         record.stage = stage
         record.stopGrace = row["stop_grace"]
@@ -136,7 +155,7 @@ package struct SQLiteRegistry: RegistryStorage {
         return record
     }
 
-    private static func bytes(_ data: Data) -> [UInt8] { [UInt8](data) }
+    static func bytes(_ data: Data) -> [UInt8] { [UInt8](data) }
 }
 
 /// Slots as a column: "6379/tcp/41234 53/udp/0", readable with any SQLite shell.

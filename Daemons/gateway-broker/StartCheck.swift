@@ -30,7 +30,7 @@ package enum NameRule {
 package enum StartCheck {
     /// - Parameter id: random, for the instance if this request is the first with its key.
     package static func order(
-        _ request: StartServiceRequest, owner: UInt32, id: InstanceID
+        _ request: StartServiceRequest, owner: UInt32, parent: InstanceID? = nil, id: InstanceID
     ) throws(Fault) -> StartOrder {
         guard GatewayLimits.keyBytes.contains(request.keyBytes.count) else {
             throw GatewayFault.badKey(bytes: request.keyBytes.count)
@@ -57,10 +57,17 @@ package enum StartCheck {
                 actual: UInt64(deadline))
         }
         return StartOrder(
-            id: id, owner: owner, key: request.keyBytes, content: content(of: request),
+            id: id, owner: owner, key: key(request.keyBytes, of: parent),
+            content: content(of: request),
             reference: reference, name: request.name,
             wishes: LaunchWishes(environment: request.environment, memoryBytes: memory),
-            readyDeadline: deadline)
+            readyDeadline: deadline, parent: parent)
+    }
+
+    /// A key is its caller's own: what a child's parent calls "1" is not what its owner does.
+    private static func key(_ key: [UInt8], of parent: InstanceID?) -> [UInt8] {
+        guard let parent else { return key }
+        return TokenBook.digest(ofParts: [parent.bytes, key])
     }
 
     private static func checkEnvironment(

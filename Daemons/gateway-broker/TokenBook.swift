@@ -28,9 +28,30 @@ package struct TokenBook: Sendable {
         return TokenDigest(ofToken: bytes)
     }
 
-    private func bytes(of id: InstanceID) -> [UInt8] {
+    /// The token of a grant, made from the grant's random id.
+    package func grantToken(of id: InstanceID) -> String {
+        Hexadecimal.text(bytes(of: id, "celaut grant token 1\0"))
+    }
+
+    package func grantDigest(of id: InstanceID) -> TokenDigest {
+        TokenDigest(ofToken: bytes(of: id, "celaut grant token 1\0"))
+    }
+
+    /// SHA-256 of parts, each preceded by its length.
+    package static func digest(ofParts parts: [[UInt8]]) -> [UInt8] {
+        var hash = SHA256()
+        for part in parts {
+            hash.update(data: (0..<8).map { UInt8(truncatingIfNeeded: part.count >> (8 * $0)) })
+            hash.update(data: part)
+        }
+        return Array(hash.finalize())
+    }
+
+    private func bytes(
+        of id: InstanceID, _ label: String = "celaut instance token 1\0"
+    ) -> [UInt8] {
         // The label separates these from whatever else the secret may once be used for.
-        let message = Array("celaut instance token 1\0".utf8) + id.bytes
+        let message = Array(label.utf8) + id.bytes
         return Array(HMAC<SHA256>.authenticationCode(for: message, using: secret))
     }
 }
@@ -38,6 +59,18 @@ package struct TokenBook: Sendable {
 /// SHA-256 of a token: what is kept in memory and compared.
 package struct TokenDigest: Hashable, Sendable {
     private let words: [UInt64]
+
+    /// As it was written down.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        words = (0..<4).map { word in
+            bytes[(8 * word)..<(8 * word + 8)].reduce(0) { $0 << 8 | UInt64($1) }
+        }
+    }
+
+    package var bytes: [UInt8] {
+        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
+    }
 
     fileprivate init(ofToken bytes: [UInt8]) {
         var words: [UInt64] = []

@@ -42,6 +42,90 @@ package enum GatewayBrokerInterface {
         requestDescriptors: [],
         replyDescriptors: [],
         replyRepeats: false)
+    package static let inspectService = MethodDescriptor(
+        interface: 18, ordinal: 6, name: "InspectService",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let observeService = MethodDescriptor(
+        interface: 18, ordinal: 7, name: "ObserveService",
+        isStream: true, idempotency: .readOnly,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let openTunnel = MethodDescriptor(
+        interface: 18, ordinal: 8, name: "OpenTunnel",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [.socket],
+        replyRepeats: false)
+    package static let estimateCost = MethodDescriptor(
+        interface: 18, ordinal: 9, name: "EstimateCost",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let getSpecification = MethodDescriptor(
+        interface: 18, ordinal: 10, name: "GetSpecification",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [.sealed],
+        replyRepeats: false)
+    package static let whoAmI = MethodDescriptor(
+        interface: 18, ordinal: 11, name: "WhoAmI",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let grantToken = MethodDescriptor(
+        interface: 18, ordinal: 12, name: "GrantToken",
+        isStream: false, idempotency: .keyed,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let revokeToken = MethodDescriptor(
+        interface: 18, ordinal: 13, name: "RevokeToken",
+        isStream: false, idempotency: .idempotent,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let addClient = MethodDescriptor(
+        interface: 18, ordinal: 14, name: "AddClient",
+        isStream: false, idempotency: .keyed,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let listClients = MethodDescriptor(
+        interface: 18, ordinal: 15, name: "ListClients",
+        isStream: true, idempotency: .readOnly,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let revokeClient = MethodDescriptor(
+        interface: 18, ordinal: 16, name: "RevokeClient",
+        isStream: false, idempotency: .idempotent,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let modifyService = MethodDescriptor(
+        interface: 18, ordinal: 17, name: "ModifyService",
+        isStream: false, idempotency: .keyed,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
     package static let descriptor = InterfaceDescriptor(
         number: 18, name: "GatewayBroker",
         revisions: 1...1,
@@ -51,6 +135,18 @@ package enum GatewayBrokerInterface {
             listServices,
             readServiceOutput,
             watchService,
+            inspectService,
+            observeService,
+            openTunnel,
+            estimateCost,
+            getSpecification,
+            whoAmI,
+            grantToken,
+            revokeToken,
+            addClient,
+            listClients,
+            revokeClient,
+            modifyService,
         ])
 }
 
@@ -109,6 +205,116 @@ package struct GatewayBrokerClient: Sendable {
             GatewayBrokerInterface.watchService, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return ItemStream(answer)
     }
+
+    /// What is known of an instance: its life, what it uses, what passed through its slots, its family.
+    package func inspectService(
+        _ request: InspectServiceRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> ServiceReport {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.inspectService, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// The report of an instance at once, at each change and once per interval, until it ended.
+    package func observeService(
+        _ request: ObserveServiceRequest, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<ObserveServiceItem> {
+        let answer = try await caller.open(
+            GatewayBrokerInterface.observeService, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// A connection to a slot, for callers who cannot reach its address: a stream socket, whose bytes
+    /// are counted like those of any other connection to the slot.
+    package func openTunnel(
+        _ request: OpenTunnelRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> (OpenTunnelReply, Parcel) {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.openTunnel, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return (try Body.decode(answer: answer.body), answer.descriptors)
+    }
+
+    /// What a service would use at the start and at most. There are no prices yet.
+    package func estimateCost(
+        _ request: EstimateCostRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> EstimateCostReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.estimateCost, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// The specification of a service: its canonical bytes without the filesystem.
+    package func getSpecification(
+        _ request: GetSpecificationRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> (GetSpecificationReply, Parcel) {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.getSpecification, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return (try Body.decode(answer: answer.body), answer.descriptors)
+    }
+
+    /// Who the caller is to the gateway, and what it may do.
+    package func whoAmI(
+        _ request: WhoAmIRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> Identity {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.whoAmI, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// Makes a token that opens less of an instance than the one given at its start. Keyed.
+    package func grantToken(
+        _ request: GrantTokenRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> GrantTokenReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.grantToken, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// Makes a token worthless, for ever: whoever has it may. One that is not known is so already.
+    package func revokeToken(
+        _ request: RevokeTokenRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> RevokeTokenReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.revokeToken, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// Makes a client: somebody who is no user of this host and shows a token instead. Keyed.
+    package func addClient(
+        _ request: AddClientRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> AddClientReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.addClient, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// All clients, sorted by name.
+    package func listClients(
+        _ request: ListClientsRequest, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<ClientRecord> {
+        let answer = try await caller.open(
+            GatewayBrokerInterface.listClients, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// Makes a client's token worthless. What it started goes on.
+    package func revokeClient(
+        _ request: RevokeClientRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> RevokeClientReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.revokeClient, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// Changes the bounds of an instance that lives, within what its specification and its parent
+    /// allow. Keyed.
+    package func modifyService(
+        _ request: ModifyServiceRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> ServiceInstance {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.modifyService, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
 }
 
 package protocol GatewayBrokerHandler: Actor {
@@ -139,6 +345,68 @@ package protocol GatewayBrokerHandler: Actor {
     func watchService(
         _ request: WatchServiceRequest, context: CallContext, items: ItemSink<ServiceInstance>
     ) async throws(Fault)
+
+    /// What is known of an instance: its life, what it uses, what passed through its slots, its family.
+    func inspectService(
+        _ request: InspectServiceRequest, context: CallContext
+    ) async throws(Fault) -> ServiceReport
+
+    /// The report of an instance at once, at each change and once per interval, until it ended.
+    func observeService(
+        _ request: ObserveServiceRequest, context: CallContext, items: ItemSink<ObserveServiceItem>
+    ) async throws(Fault)
+
+    /// A connection to a slot, for callers who cannot reach its address: a stream socket, whose bytes
+    /// are counted like those of any other connection to the slot.
+    func openTunnel(
+        _ request: OpenTunnelRequest, context: CallContext
+    ) async throws(Fault) -> (OpenTunnelReply, Parcel)
+
+    /// What a service would use at the start and at most. There are no prices yet.
+    func estimateCost(
+        _ request: EstimateCostRequest, context: CallContext
+    ) async throws(Fault) -> EstimateCostReply
+
+    /// The specification of a service: its canonical bytes without the filesystem.
+    func getSpecification(
+        _ request: GetSpecificationRequest, context: CallContext
+    ) async throws(Fault) -> (GetSpecificationReply, Parcel)
+
+    /// Who the caller is to the gateway, and what it may do.
+    func whoAmI(
+        _ request: WhoAmIRequest, context: CallContext
+    ) async throws(Fault) -> Identity
+
+    /// Makes a token that opens less of an instance than the one given at its start. Keyed.
+    func grantToken(
+        _ request: GrantTokenRequest, context: CallContext
+    ) async throws(Fault) -> GrantTokenReply
+
+    /// Makes a token worthless, for ever: whoever has it may. One that is not known is so already.
+    func revokeToken(
+        _ request: RevokeTokenRequest, context: CallContext
+    ) async throws(Fault) -> RevokeTokenReply
+
+    /// Makes a client: somebody who is no user of this host and shows a token instead. Keyed.
+    func addClient(
+        _ request: AddClientRequest, context: CallContext
+    ) async throws(Fault) -> AddClientReply
+
+    /// All clients, sorted by name.
+    func listClients(
+        _ request: ListClientsRequest, context: CallContext, items: ItemSink<ClientRecord>
+    ) async throws(Fault)
+
+    /// Makes a client's token worthless. What it started goes on.
+    func revokeClient(
+        _ request: RevokeClientRequest, context: CallContext
+    ) async throws(Fault) -> RevokeClientReply
+
+    /// Changes the bounds of an instance that lives, within what its specification and its parent
+    /// allow. Keyed.
+    func modifyService(
+        _ request: ModifyServiceRequest, context: CallContext
+    ) async throws(Fault) -> ServiceInstance
 }
 
 /// Gives the requests of a connection to a `GatewayBrokerHandler`.
@@ -171,6 +439,42 @@ package struct GatewayBrokerDispatcher<Handler: GatewayBrokerHandler>: Dispatche
         case 5:
             try await handler.watchService(Body.decode(request: body), context: context, items: ItemSink(items))
             return nil
+        case 6:
+            let reply = try await handler.inspectService(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 7:
+            try await handler.observeService(Body.decode(request: body), context: context, items: ItemSink(items))
+            return nil
+        case 8:
+            let (reply, parcel) = try await handler.openTunnel(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply), descriptors: parcel)
+        case 9:
+            let reply = try await handler.estimateCost(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 10:
+            let (reply, parcel) = try await handler.getSpecification(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply), descriptors: parcel)
+        case 11:
+            let reply = try await handler.whoAmI(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 12:
+            let reply = try await handler.grantToken(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 13:
+            let reply = try await handler.revokeToken(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 14:
+            let reply = try await handler.addClient(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 15:
+            try await handler.listClients(Body.decode(request: body), context: context, items: ItemSink(items))
+            return nil
+        case 16:
+            let reply = try await handler.revokeClient(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 17:
+            let reply = try await handler.modifyService(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
         default: throw Fault(.unknownMethod, subject: method.name)
         }
     }
@@ -194,5 +498,58 @@ extension ServiceInstance {
     package var serviceIDBytes: [UInt8] {
         get { [UInt8](serviceID) }
         set { serviceID = Data(newValue) }
+    }
+    /// `parentID` as an array.
+    package var parentIDBytes: [UInt8] {
+        get { [UInt8](parentID) }
+        set { parentID = Data(newValue) }
+    }
+}
+
+extension EstimateCostReply {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
+    }
+}
+
+extension GetSpecificationReply {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
+    }
+}
+
+extension Identity {
+    /// `instanceID` as an array.
+    package var instanceIDBytes: [UInt8] {
+        get { [UInt8](instanceID) }
+        set { instanceID = Data(newValue) }
+    }
+}
+
+extension GrantTokenRequest {
+    /// `key` as an array.
+    package var keyBytes: [UInt8] {
+        get { [UInt8](key) }
+        set { key = Data(newValue) }
+    }
+}
+
+extension AddClientRequest {
+    /// `key` as an array.
+    package var keyBytes: [UInt8] {
+        get { [UInt8](key) }
+        set { key = Data(newValue) }
+    }
+}
+
+extension ModifyServiceRequest {
+    /// `key` as an array.
+    package var keyBytes: [UInt8] {
+        get { [UInt8](key) }
+        set { key = Data(newValue) }
     }
 }

@@ -229,11 +229,12 @@ actor FakeBoxBuilder: BoxBuilderHandler {
 }
 
 /// A registry in memory that outlives the service, and can be full.
-final class MemoryRegistry: RegistryStorage {
+final class MemoryRegistry: RegistryStorage, GrantStorage {
     private let state = Mutex(State())
 
     private struct State {
         var records: [InstanceID: InstanceRecord] = [:]
+        var grants: [InstanceID: Grant] = [:]
         var isFull = false
     }
 
@@ -246,6 +247,20 @@ final class MemoryRegistry: RegistryStorage {
 
     func load() throws(StorageFailure) -> [InstanceRecord] {
         Array(state.withLock { $0.records }.values)
+    }
+
+    func loadGrants() throws(StorageFailure) -> [Grant] {
+        Array(state.withLock { $0.grants }.values)
+    }
+
+    func apply(add: [Grant], remove: [InstanceID]) throws(StorageFailure) {
+        let isFull = state.withLock { state in
+            guard !state.isFull else { return true }
+            for id in remove { state.grants[id] = nil }
+            for grant in add { state.grants[grant.id] = grant }
+            return false
+        }
+        if isFull { throw .full }
     }
 
     func apply(_ writes: [RegistryWrite]) throws(StorageFailure) {

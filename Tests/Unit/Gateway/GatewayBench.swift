@@ -72,7 +72,8 @@ struct GatewayBench {
 
     func client(_ role: Role = .client, uid: UInt32 = 1_000) -> GatewayBrokerClient {
         GatewayBrokerClient(
-            LocalCaller(GatewayBrokerDispatcher(service), role: role, uid: uid))
+            LocalCaller(
+                GatewayBrokerDispatcher(NativeDoor(service, loop: loop)), role: role, uid: uid))
     }
 
     /// Every item of a start, or its fault.

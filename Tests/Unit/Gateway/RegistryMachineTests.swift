@@ -82,7 +82,7 @@ import gateway_broker
         registry.tell(.observed(Fixture.id(1), Fixture.state(Fixture.id(1), .ended, .exited)))
         try registry.start(Fixture.order(2, name: "cache"))
         #expect(
-            try registry.machine.find(.instance("cache", user: 1_000, isMaintainer: false))
+            try registry.machine.find(.instance("cache", .user(uid: 1_000, isMaintainer: false)))
                 == Fixture.id(2))
     }
 
@@ -370,14 +370,14 @@ import gateway_broker
         let tokens = TokenBook(secret: [UInt8](repeating: 7, count: 32))
         #expect(try machine.find(.token(tokens.digest(of: id))) == id)
         for text in ["cache", id.description, "1a1a1a1a", "1a1a1a1a1a"] {
-            #expect(try machine.find(.instance(text, user: 5, isMaintainer: false)) == id)
-            #expect(try machine.find(.instance(text, user: 9, isMaintainer: true)) == id)
+            #expect(try machine.find(.instance(text, .user(uid: 5, isMaintainer: false))) == id)
+            #expect(try machine.find(.instance(text, .user(uid: 9, isMaintainer: true))) == id)
             #expect(throws: GatewayFault.noInstance(text)) {
-                try machine.find(.instance(text, user: 9, isMaintainer: false))
+                try machine.find(.instance(text, .user(uid: 9, isMaintainer: false)))
             }
         }
         #expect(throws: GatewayFault.noInstance("1a1a1a1")) {
-            try machine.find(.instance("1a1a1a1", user: 5, isMaintainer: false))
+            try machine.find(.instance("1a1a1a1", .user(uid: 5, isMaintainer: false)))
         }
         #expect(throws: GatewayFault.wrongToken()) {
             try machine.find(.token(tokens.digest(of: Fixture.id(3))))

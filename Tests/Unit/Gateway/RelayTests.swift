@@ -105,7 +105,7 @@ final class RelayBench {
         return error
     }
 
-    var traffic: SlotTraffic? { relay.traffic(id)[port] }
+    var traffic: RelayedTraffic? { relay.traffic(id)[port] }
 }
 
 final class RelaySocketForTests {
