@@ -147,7 +147,7 @@ struct ExchangeTests {
                     #expect(error.code != .internal, "\(index): \(error)")
                 }
             }
-            #expect(refused > bytes.count / 4)
+            #expect(refused > bytes.count / 13 / 4)
             if try there.index.count() > 0 { _ = try there.remove(box.hex) }
             #expect(try there.files().isEmpty)
         }
