@@ -5,6 +5,7 @@ import SwiftProtobuf
 import Syscalls
 
 /// Looking through the store, as a command.
+/// Looking after the store.
 extension Boxes {
     /// `celautctl boxes verify`: reads again all that the node stores.
     struct Verify: ParsableCommand {
