@@ -104,9 +104,9 @@ enum Interior {
             let context = try FileSystemContext("tmpfs")
             try context.set("mode", "1777")
             try context.set("size", "\(plan.sharedMemoryBytesMax)")
-            try context.set("uid", "\(plan.uidBase)")
-            try context.set("gid", "\(plan.uidBase)")
             let memory = try context.mount([.noSetuid, .noDevices, .noExecute])
+            // Not as options: the mount table would tell them, as numbers of the host.
+            try File.setOwner(at: memory, ".", uid: plan.uidBase, gid: plan.uidBase)
             try Mounts.attach(memory, at: devices, "shm")
         }
     }
