@@ -24,6 +24,8 @@ struct InstanceReport: Encodable {
     let processes: UInt32
     let diskBytes: UInt64
     let ownerUID: UInt32
+    /// The instance that started it.
+    let parent: String?
     /// Only in the answer to a start.
     var token: String?
 
@@ -47,16 +49,18 @@ struct InstanceReport: Encodable {
         processes = state.usage.processes
         diskBytes = state.usage.diskBytes
         ownerUID = instance.ownerUid
+        parent = instance.parentIDBytes.isEmpty ? nil : Words.hex(instance.parentIDBytes)
         self.token = token
     }
 
     static let headings = ["ID", "NAME", "SERVICE", "STATE", "AGE", "MEMORY", "CPU", "ADDRESSES"]
 
-    func row(nowMs: UInt64) -> [String] {
+    func row(nowMs: UInt64, depth: Int = 0) -> [String] {
         let until = endedAtMs == 0 ? nowMs : endedAtMs
         let age = until > acceptedAtMs ? until - acceptedAtMs : 0
         return [
-            String(id.prefix(12)), name, String(service.prefix(12)),
+            String(id.prefix(12)), String(repeating: "  ", count: depth) + name,
+            String(service.prefix(12)),
             ended.map { "ended: \($0.words)" } ?? phase, Words.duration(milliseconds: age),
             Words.bytes(ended == nil ? memoryBytes : memoryPeakBytes),
             Words.duration(milliseconds: cpuUs / 1_000),

@@ -12,10 +12,12 @@ struct Ps: ParsableCommand {
 
     @Flag(name: .shortAndLong, help: "Those that ended, too.")
     var all = false
+    @Flag(help: "Children below their parents, indented.")
+    var tree = false
     @OptionGroup var options: NodeOptions
 
     func run() {
-        let format = options.format
+        let (format, tree) = (options.format, tree)
         let request = ListServicesRequest.with { $0.ended = all }
         Session.run(options) { session, _ async throws(Complaint) in
             let instances = try await session.collected { () async throws(Fault) in
@@ -25,10 +27,36 @@ struct Ps: ParsableCommand {
             case .json: Printer.json(instances)
             case .table:
                 let now = Clock.realtimeNanoseconds() / 1_000_000
-                Printer.table(InstanceReport.headings, instances.map { $0.row(nowMs: now) })
+                let rows =
+                    tree
+                    ? FamilyTree.sorted(instances).map {
+                        $0.report.row(nowMs: now, depth: $0.depth)
+                    }
+                    : instances.map { $0.row(nowMs: now) }
+                Printer.table(InstanceReport.headings, rows)
             }
             return .success
         }
+    }
+}
+
+/// Instances in the order of a tree: each below its parent.
+enum FamilyTree {
+    static func sorted(
+        _ instances: [InstanceReport]
+    ) -> [(report: InstanceReport, depth: Int)] {
+        let known = Set(instances.map(\.id))
+        let families = Dictionary(grouping: instances) { instance in
+            instance.parent.flatMap { known.contains($0) ? $0 : nil } ?? ""
+        }
+        var sorted: [(report: InstanceReport, depth: Int)] = []
+        var next = families["", default: []].reversed().map { (report: $0, depth: 0) }
+        while let one = next.popLast() {
+            sorted.append(one)
+            next += families[one.report.id, default: []].reversed()
+                .map { (report: $0, depth: one.depth + 1) }
+        }
+        return sorted
     }
 }
 

@@ -31,6 +31,10 @@ struct Run: ParsableCommand {
     var timeout: DurationArgument = .init(milliseconds: 30_000)
     @Flag(name: .shortAndLong, help: "Leave it running; print its token and addresses.")
     var detach = false
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Wait until it is ready; --no-wait leaves it as soon as it is accepted.")
+    var wait = true
     @OptionGroup var options: NodeOptions
 
     func validate() throws {
@@ -61,11 +65,12 @@ struct Run: ParsableCommand {
 
     func run() {
         let request = request
-        let (format, detach) = (options.format, detach)
+        let (format, detach) = (options.format, detach || !wait)
         let interruption = Interruption()
         Session.run(options, interruption: interruption) { session, _ async throws(Complaint) in
             let started = try await start(request, session, interruption)
-            let report = InstanceReport(started.instance, token: started.token)
+            let report = InstanceReport(
+                started.instance, token: started.token.isEmpty ? nil : started.token)
             if detach {
                 show(report, format)
                 return .success
@@ -91,6 +96,9 @@ struct Run: ParsableCommand {
             while let item = try await stream.next() {
                 switch item.event {
                 case .started(let started): return started
+                case .accepted(let instance) where !wait:
+                    // No token before it is ready: its name or id opens it for whoever started it.
+                    return StartedService.with { $0.instance = instance }
                 case .accepted(let instance), .changed(let instance):
                     interruption.began(instance)
                     let waited = began.duration(until: session.loop.now)
@@ -119,7 +127,7 @@ struct Run: ParsableCommand {
             let addresses = report.addresses.map { ["slot \($0.slot)", $0.address] }
             let rows =
                 [["instance", report.id], ["name", report.name]] + addresses
-                + [["token", report.token ?? ""]]
+                + (report.token.map { [["token", $0]] } ?? [])
             for line in Printer.aligned(rows) { Printer.line(line) }
         }
     }
