@@ -157,6 +157,14 @@ extension GatewayService {
     ) async throws(Fault) -> ServiceInstance {
         try checkKey(request.keyBytes)
         let id = try find(request.instance, caller, .modify)
+        try changes.check(
+            key: TokenBook.digest(ofParts: [Array("\(caller)".utf8), request.keyBytes]),
+            content: TokenBook.digest(
+                ofParts: [
+                    id.bytes,
+                    Array(
+                        "\(request.memoryBytes) \(request.cpuQuotaUs) \(request.cpuPeriodUs)".utf8),
+                ]))
         guard let record = machine.records[id], machine.activities[id] != nil else {
             throw GatewayFault.noInstance(id.description)
         }

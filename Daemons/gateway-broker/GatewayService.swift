@@ -23,6 +23,7 @@ package actor GatewayService {
     let logger: Logger
     let storage: any RegistryStorage & GrantStorage
     var grants = GrantBook()
+    var changes = ChangeKeys()
     private let relayLimits: RelayLimits
 
     var machine: RegistryMachine

@@ -243,6 +243,8 @@ package struct RegistryMachine: Sendable {
             errands[errand] = nil
         }
         step.actions.append(.retract(id))
+        // Its end was never told, and perhaps somebody's waits for it.
+        if let parent = record.parent { announceEnd(parent, &step) }
     }
 
     func announce(_ record: InstanceRecord, _ outcome: Outcome?, _ step: inout Step) {

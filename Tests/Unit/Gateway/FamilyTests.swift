@@ -78,6 +78,29 @@ struct FamilyTests {
         #expect(Set(Self.stops(step)) == Set([2, 3, 4].map { RegistryFixture.id($0) }))
     }
 
+    @Test("a child that was never written down holds up no parent's end")
+    func refusedChild() throws {
+        var registry = RegistryFixture()
+        let parent = RegistryFixture.id(1)
+        try registry.makeReady(RegistryFixture.order(1))
+        try registry.start(Self.child(2, of: 1))
+        registry.tell(.observed(parent, RegistryFixture.state(parent, .ended, .exited)))
+        #expect(Self.announced(registry.tell(.released(parent))).isEmpty)
+        #expect(Self.announced(registry.tell(.notStored(RegistryFixture.id(2)))) == [parent])
+    }
+
+    @Test("a key of a change stands for one change")
+    func changes() throws {
+        var keys = ChangeKeys()
+        try keys.check(key: [1], content: [1])
+        try keys.check(key: [1], content: [1])
+        #expect(throws: GatewayFault.keyReused()) { try keys.check(key: [1], content: [2]) }
+        for number in 0..<ChangeKeys.max {
+            try keys.check(key: [2, UInt8(number >> 8), UInt8(number & 255)], content: [1])
+        }
+        try keys.check(key: [1], content: [2])
+    }
+
     @Test("nobody starts under an instance that ends, ended or was never there")
     func lateChild() throws {
         var registry = try Self.family()
