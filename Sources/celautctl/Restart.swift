@@ -1,3 +1,5 @@
+// One daemon ends as asked and its service manager, or `up`, starts it again.
+
 import ArgumentParser
 import Channel
 import Interfaces

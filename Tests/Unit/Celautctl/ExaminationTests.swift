@@ -1,3 +1,5 @@
+// What is read of a machine, and what `doctor` says of it.
+
 import Testing
 
 import celautctl

@@ -1,3 +1,5 @@
+// The record that a daemon keeps of its starts and ends.
+
 import Testing
 
 import Chassis

@@ -1,3 +1,5 @@
+// Parents and children: what may be given, and what ends with whom.
+
 import Interfaces
 import SwiftProtobuf
 import Testing

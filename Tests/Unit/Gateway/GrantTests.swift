@@ -1,3 +1,5 @@
+// Tokens with a scope, and the clients they are for.
+
 import Interfaces
 import SwiftProtobuf
 import Testing
