@@ -1942,7 +1942,7 @@ nonisolated extension Endpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularFixed32Field(value: &self.address) }()
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.address) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
       default: break
       }
@@ -1951,7 +1951,7 @@ nonisolated extension Endpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if self.address != 0 {
-      try visitor.visitSingularFixed32Field(value: self.address, fieldNumber: 1)
+      try visitor.visitSingularUInt32Field(value: self.address, fieldNumber: 1)
     }
     if self.port != 0 {
       try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 2)
