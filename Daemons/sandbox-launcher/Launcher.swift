@@ -75,7 +75,10 @@ struct Launcher: ~Copyable {
         }
         let spare = spares.take(bytes: Self.diskBytes(parcel))
         let next = nextDisk(parcel, isUsed: spare == nil)
-        let kinds: Namespaces.Kinds = [.mount, .pid, .network, .ipc, .hostName, .cgroup]
+        // No cgroup namespace: from inside one, the payload could not be cloned into the instance's
+        // cgroup, which is beside ours and not below (`nsdelegate`, as systemd mounts cgroup v2). The
+        // payload makes its own when it is there.
+        let kinds: Namespaces.Kinds = [.mount, .pid, .network, .ipc, .hostName]
         let side = try step("clone") { () throws(Errno) in try Namespaces.clone(into: kinds) }
         switch consume side {
         case .child:
