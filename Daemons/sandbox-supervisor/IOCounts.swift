@@ -2,13 +2,13 @@
 ///
 /// Keeps true: what an instance writes is counted once, at the loop device its root lies on, and not
 /// again at the device below.
-struct IOCounts: Equatable {
-    private(set) var read: UInt64 = 0
-    private(set) var written: UInt64 = 0
+package struct IOCounts: Equatable {
+    package private(set) var read: UInt64 = 0
+    package private(set) var written: UInt64 = 0
     private static let loop = "7:"
 
     /// blkio.throttle.io_service_bytes: "254:0 Read 4096" a line, and a "Total".
-    init(version1 text: String) {
+    package init(version1 text: String) {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
             guard words.count == 3, let bytes = UInt64(words[2]) else { continue }
@@ -18,7 +18,7 @@ struct IOCounts: Equatable {
     }
 
     /// io.stat: "254:0 rbytes=4096 wbytes=0 rios=1 …" a line.
-    init(version2 text: String) {
+    package init(version2 text: String) {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")
             guard let device = words.first else { continue }

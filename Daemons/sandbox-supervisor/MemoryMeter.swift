@@ -1,27 +1,29 @@
 /// Memory charged to one instance, summed over time from samples: each counts until the next.
-struct MemoryMeter: Sendable, Equatable {
+package struct MemoryMeter: Sendable, Equatable {
+    package init() {}
+
     private var sum: UInt64 = 0
     private var bytes: UInt64?
     private var sinceMs: UInt64?
 
     /// - Parameter atMs: when memory may first have been charged. A gap without samples, while there was
     ///   no supervisor, counts with the first sample after it.
-    mutating func begin(atMs: UInt64) {
+    package mutating func begin(atMs: UInt64) {
         if sinceMs == nil { sinceMs = atMs }
     }
 
-    mutating func sample(_ now: UInt64, atMs: UInt64) {
+    package mutating func sample(_ now: UInt64, atMs: UInt64) {
         sum = upTo(atMs, bytes ?? now)
         bytes = now
         sinceMs = atMs
     }
 
-    func byteSeconds(_ nowMs: UInt64) -> UInt64 {
+    package func byteSeconds(_ nowMs: UInt64) -> UInt64 {
         upTo(nowMs, bytes ?? 0)
     }
 
     /// - Parameter peakBytes: what counts for an instance that ended before its first sample.
-    func total(_ nowMs: UInt64, peakBytes: UInt64) -> UInt64 {
+    package func total(_ nowMs: UInt64, peakBytes: UInt64) -> UInt64 {
         upTo(nowMs, bytes ?? peakBytes)
     }
 

@@ -53,6 +53,34 @@ private func end(
 }
 
 @Suite struct InstanceMachineTests {
+    @Test func pastItsDeadlineItIsKilledAndThatIsTheCause() throws {
+        var machine = try machine(after: toStarting)
+        #expect(
+            machine.handle(.deadline, nowMs: 3_000) == [
+                .stopProbing, .save, .kill, .armKillOverdue,
+            ])
+        _ = machine.handle(remains(end(.signalled(9), killed: true)), nowMs: 3_001)
+        #expect(machine.record.state.ended.cause == .deadline)
+    }
+
+    @Test func aDeadlineAfterAStopKillsButDoesNotChangeTheCause() throws {
+        var machine = try machine(after: toStarting + [.stop(graceMs: 5_000)])
+        #expect(machine.handle(.deadline, nowMs: 3_000) == [.kill, .armKillOverdue])
+        _ = machine.handle(remains(end(.signalled(9), killed: true)), nowMs: 3_001)
+        #expect(machine.record.state.ended.cause == .stopped)
+    }
+
+    @Test func otherBoundsAreWrittenDownAndTheDeadlineIsArmedAgain() throws {
+        var machine = try machine(after: toStarting)
+        var limits = machine.record.state.limits
+        limits.deadlineMs = 60_000
+        #expect(machine.handle(.limited(limits), nowMs: 3_000) == [.save, .armDeadline])
+        #expect(machine.record.state.limits == limits)
+        // Found again by a later supervisor, it still has its deadline.
+        var again = InstanceMachine(machine.record)
+        #expect(again.handle(.begin, nowMs: 4_000).last == .armDeadline)
+    }
+
     @Test func itIsReadyWhenTheLastSlotOpensAndNotBefore() throws {
         var machine = try machine([redis, metrics])
         #expect(machine.handle(.begin, nowMs: 1_000) == [.save, .armReadyDeadline])
