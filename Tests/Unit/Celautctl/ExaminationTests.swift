@@ -53,8 +53,7 @@ struct ExaminationTests {
     }
 
     static let damages: [Damage] = [
-        Damage(check: "kernel", level: .failure) { $0.kernel = "5.15.0" },
-        Damage(check: "layers", level: .warning) { $0.kernel = "6.1.0-35-amd64" },
+        Damage(check: "kernel", level: .failure) { $0.kernel = "6.14.9" },
         Damage(check: "file systems", level: .failure) { $0.fileSystems.remove("erofs") },
         Damage(check: "user namespaces", level: .failure) { $0.userNamespacesMax = 0 },
         Damage(check: "cgroups", level: .failure) { $0.controllers.remove("memory") },
