@@ -1,3 +1,5 @@
+// Families in the registry: who ends with whom, who is told when, and what bounds them.
+
 // Parents and children: what may be given, and what ends with whom.
 
 import Interfaces

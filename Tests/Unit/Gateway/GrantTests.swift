@@ -1,3 +1,5 @@
+// Tokens that open a part of an instance, and clients: over the door, with restarts between.
+
 // Tokens with a scope, and the clients they are for.
 
 import Interfaces
