@@ -5,7 +5,7 @@ package import Syscalls
 /// killed, and in which order all are stopped. Pure: events with their instant in, actions out.
 ///
 /// Keeps true: a daemon that dies is started again after a back-off that doubles from 20 ms to
-/// 10 s and is forgotten after 10 s of life; one that ended by itself with code 0 comes back with
+/// 10 s and is forgotten after a second of life; one that ended by itself with code 0 comes back with
 /// the next connection to its socket; one that is not ready in time, or whose watchdog is silent,
 /// is killed; after `stop` nothing is started, and one daemon is stopped at a time, in order.
 package struct KeeperMachine {
@@ -45,6 +45,8 @@ package struct KeeperMachine {
     package static let stopTimeout = Duration.seconds(12)
     package static let backoffMin = Duration.milliseconds(20)
     package static let backoffMax = Duration.seconds(10)
+    // LIMIT: one that served for so long and died is started again at once, once a second at most.
+    package static let lifeMin = Duration.seconds(1)
 
     private var daemons: [Daemon]
     private var isStopping = false
@@ -111,7 +113,7 @@ package struct KeeperMachine {
             return [.say("\(name) ended; it comes back with the next request"), .listen(name)]
         }
         if case .running(let since, _) = state(name),
-            since.duration(until: now) >= Self.backoffMax
+            since.duration(until: now) >= Self.lifeMin
         {
             change(name) { $0.failures = 0 }
         }
