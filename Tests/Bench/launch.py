@@ -235,7 +235,8 @@ def conmon_memory(folder, root, count):
                 ["conmon", "-c", identity, "-u", identity, "-n", identity, "-b", bundle, "-p",
                  place / "pid", "-P", place / "conmon", "-r", "/usr/bin/crun", "--runtime-arg",
                  "--cgroup-manager=disabled", "--runtime-arg", f"--root={folder}/crun", "-l",
-                 f"k8s-file:{place}/log", "--exit-dir", place], check=True, timeout=30,
+                 f"k8s-file:{place}/log", "--exit-dir", place,
+                 "--socket-dir-path", place], check=True, timeout=30,
                 stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
             nodes.wait_until(lambda: (place / "pid").exists() and (place / "pid").read_text(), 10,
                              "conmon started its container")
