@@ -144,7 +144,13 @@ class CrashRun:
 
     def run_to_its_end(self, chance):
         code = chance.choice(list(self.exits))
-        started, _ = self.start(self.exits[code].service_id)
+        try:
+            started, _ = self.start(self.exits[code].service_id)
+        except w.Fault as fault:
+            # It ended while nobody was there to see that it was ready: the truth, told at once.
+            if (fault.code, fault.fault.actual) != ("ENDED_EARLY", code):
+                raise
+            return
         state = self.asked(lambda: self.node.watch_until_ended(started.token))
         self.ended[started.instance.instance_id] = "EXITED"
         self.expect_end(state, "EXITED", code)
@@ -195,7 +201,7 @@ class CrashRun:
         try:
             wait_until(lambda: not self.leftovers(), 15, "nothing is left")
         except AssertionError:
-            self.violations.append(f"left behind: {self.leftovers()}")
+            self.violations.append(f"left behind of {self.node.base}: {self.leftovers()}")
 
     def leftovers(self):
         new = Traces().new_since(self.before)
