@@ -29,7 +29,8 @@ struct Checkout {
                 try File.syncFileSystem(staging.descriptor)
                 do throws(Errno) {
                     try File.rename(
-                        at: staging.descriptor, name, to: store.checkouts.descriptor, id.description,
+                        at: staging.descriptor, name, to: store.checkouts.descriptor,
+                        id.description,
                         replace: .refused)
                 } catch .exists {
                     // Another start of the same box was faster: equal trees.

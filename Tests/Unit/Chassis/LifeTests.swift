@@ -1,8 +1,7 @@
 // The record that a daemon keeps of its starts and ends.
 
-import Testing
-
 import Chassis
+import Testing
 
 @Suite("What follows what in a daemon's life")
 struct LifeTests {
