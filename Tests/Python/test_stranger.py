@@ -16,13 +16,14 @@ from node import CELAUTCTL, DAEMONS, Traces, nothing_new_since
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "deploy" / "examples" / "redis"
+TREE = Path(__file__).resolve().parent / "redis-tree"
 
 
 @pytest.fixture(scope="module")
 def example(scratch):
-    """The example as a tar stream and its description, made with tar, as anyone would."""
+    """The example's programs as a tar stream and its description, made with tar, as anyone would."""
     tree = scratch / "redis"
-    subprocess.run([EXAMPLE / "fetch", tree], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([TREE, tree], check=True, stdout=subprocess.DEVNULL)
     archive = scratch / "redis.tar"
     subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
     return archive, (EXAMPLE / "service.json").read_bytes()
