@@ -16,13 +16,14 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
-let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+/// swift-protobuf, as one library file; its modules are imported under their own names.
+let protobuf = Target.Dependency.product(name: "SharedProtobuf", package: "SharedLibraries")
 let protobufPlugin = Target.Dependency.product(
     name: "SwiftProtobufPluginLibrary", package: "swift-protobuf")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 /// swift-crypto, as one library file.
-let crypto = Target.Dependency.product(name: "SharedCrypto", package: "SharedCrypto")
+let crypto = Target.Dependency.product(name: "SharedCrypto", package: "SharedLibraries")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 /// Shared by the daemons as one library file, so that no executable carries its own copy.
@@ -70,7 +71,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-        .package(path: "Sources/SharedCrypto"),
+        .package(path: "Sources/SharedLibraries"),
     ],
     targets: [
         // The rim: C libraries, and the one module that imports Glibc.
@@ -98,7 +99,7 @@ let package = Package(
         part("ServiceModel", ["CKeccak", "Syscalls", protobuf, crypto]),
         part("LaunchPlan", ["Wire", "Syscalls"]),
 
-        program("protoc-gen-celaut", in: "Sources", [protobuf, protobufPlugin]),
+        program("protoc-gen-celaut", in: "Sources", [protobufPlugin]),
         program(
             "celautctl", in: "Sources",
             ["Channel", "Interfaces", "ServiceModel", "Syscalls", arguments, protobuf, crypto]),

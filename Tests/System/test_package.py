@@ -12,6 +12,7 @@ UNITS = REPOSITORY / "deploy/systemd"
 EXPOSURE_MAX = {"celaut-sandbox-supervisor.service": 5.0}
 EXPOSURE_MAX_OTHERS = 1.5
 INSTALLED_BYTES_MAX = 130_000_000
+DAEMON_BYTES_MAX = 6_000_000
 
 
 def test_lintian_finds_no_error(package):
@@ -27,6 +28,14 @@ def test_the_package_takes_at_most_130_megabytes(package):
         stdout=subprocess.PIPE).stdout
     print(f"installed: {int(size) * 1024 / 1e6:.1f} MB")
     assert int(size) * 1024 <= INSTALLED_BYTES_MAX
+
+
+@pytest.mark.parametrize("name", ["box-builder", "sandbox-supervisor", "gateway-broker"])
+def test_a_daemon_takes_at_most_six_megabytes(package, tmp_path, name):
+    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True, timeout=120)
+    size = (tmp_path / "usr/lib/celaut" / name).stat().st_size
+    print(f"{name}: {size / 1e6:.2f} MB")
+    assert size <= DAEMON_BYTES_MAX
 
 
 def test_every_program_of_the_package_has_a_page(package):

@@ -1,0 +1,30 @@
+// swift-tools-version:6.2
+
+// Libraries that several executables use, each as one library file that they share. Linked into each
+// executable, swift-crypto is 3.3 MB of ciphers that nobody calls and swift-protobuf 1.3 MB, which the
+// linker cannot drop. A dynamic product must be of another package than its users, which is the only
+// reason for this one.
+
+import PackageDescription
+
+let package = Package(
+    name: "SharedLibraries",
+    products: [
+        .library(name: "SharedCrypto", type: .dynamic, targets: ["SharedCrypto"]),
+        .library(name: "SharedProtobuf", type: .dynamic, targets: ["SharedProtobuf"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    ],
+    targets: [
+        .target(
+            name: "SharedCrypto",
+            dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: [.swiftLanguageMode(.v6)]),
+        .target(
+            name: "SharedProtobuf",
+            dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            swiftSettings: [.swiftLanguageMode(.v6)]),
+    ]
+)

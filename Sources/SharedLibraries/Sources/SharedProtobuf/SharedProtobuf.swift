@@ -1,0 +1,2 @@
+/// All of swift-protobuf, from the shared library file.
+@_exported import SwiftProtobuf
