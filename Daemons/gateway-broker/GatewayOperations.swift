@@ -56,7 +56,11 @@ package protocol GatewayOperations: Actor {
     func modify(
         _ request: ModifyServiceRequest, by caller: GatewayCaller
     ) async throws(Fault) -> ServiceInstance
-    /// A stream socket; whoever holds it is connected to the slot.
+    /// Lets a sibling reach an instance.
+    func introduce(
+        _ request: IntroduceServiceRequest, by caller: GatewayCaller
+    ) async throws(Fault) -> ServiceInstance
+    /// A stream or packet socket; whoever holds it is connected to the slot.
     func tunnel(
         _ request: OpenTunnelRequest, by caller: GatewayCaller
     ) async throws(Fault) -> Parcel

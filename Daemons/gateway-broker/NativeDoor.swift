@@ -74,6 +74,12 @@ package actor NativeDoor<Operations: GatewayOperations>: GatewayBrokerHandler {
         try await operations.modify(request, by: caller(context))
     }
 
+    package func introduceService(
+        _ request: IntroduceServiceRequest, context: CallContext
+    ) async throws(Fault) -> ServiceInstance {
+        try await operations.introduce(request, by: caller(context))
+    }
+
     package func openTunnel(
         _ request: OpenTunnelRequest, context: CallContext
     ) async throws(Fault) -> (OpenTunnelReply, Parcel) {

@@ -126,6 +126,13 @@ package enum GatewayBrokerInterface {
         requestDescriptors: [],
         replyDescriptors: [],
         replyRepeats: false)
+    package static let introduceService = MethodDescriptor(
+        interface: 18, ordinal: 18, name: "IntroduceService",
+        isStream: false, idempotency: .idempotent,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
     package static let descriptor = InterfaceDescriptor(
         number: 18, name: "GatewayBroker",
         revisions: 1...1,
@@ -147,6 +154,7 @@ package enum GatewayBrokerInterface {
             listClients,
             revokeClient,
             modifyService,
+            introduceService,
         ])
 }
 
@@ -224,8 +232,9 @@ package struct GatewayBrokerClient: Sendable {
         return ItemStream(answer)
     }
 
-    /// A connection to a slot, for callers who cannot reach its address: a stream socket, whose bytes
-    /// are counted like those of any other connection to the slot.
+    /// A connection to a slot, for callers who cannot reach its address: a stream socket for TCP, a
+    /// sequenced packet socket with one datagram per packet for UDP (none is empty). What passes is
+    /// counted like that of any other connection to the slot.
     package func openTunnel(
         _ request: OpenTunnelRequest, deadline: Duration = WireLimits.deadlineDefault
     ) async throws(Fault) -> (OpenTunnelReply, Parcel) {
@@ -315,6 +324,16 @@ package struct GatewayBrokerClient: Sendable {
             GatewayBrokerInterface.modifyService, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return try Body.decode(answer: answer.body)
     }
+
+    /// Lets an instance reach one of its siblings: a child reaches nobody of its family else. Answers
+    /// when the addresses inside are there. Lasts until either ends, also when the gateway restarts.
+    package func introduceService(
+        _ request: IntroduceServiceRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> ServiceInstance {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.introduceService, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
 }
 
 package protocol GatewayBrokerHandler: Actor {
@@ -356,8 +375,9 @@ package protocol GatewayBrokerHandler: Actor {
         _ request: ObserveServiceRequest, context: CallContext, items: ItemSink<ObserveServiceItem>
     ) async throws(Fault)
 
-    /// A connection to a slot, for callers who cannot reach its address: a stream socket, whose bytes
-    /// are counted like those of any other connection to the slot.
+    /// A connection to a slot, for callers who cannot reach its address: a stream socket for TCP, a
+    /// sequenced packet socket with one datagram per packet for UDP (none is empty). What passes is
+    /// counted like that of any other connection to the slot.
     func openTunnel(
         _ request: OpenTunnelRequest, context: CallContext
     ) async throws(Fault) -> (OpenTunnelReply, Parcel)
@@ -406,6 +426,12 @@ package protocol GatewayBrokerHandler: Actor {
     /// allow. Keyed.
     func modifyService(
         _ request: ModifyServiceRequest, context: CallContext
+    ) async throws(Fault) -> ServiceInstance
+
+    /// Lets an instance reach one of its siblings: a child reaches nobody of its family else. Answers
+    /// when the addresses inside are there. Lasts until either ends, also when the gateway restarts.
+    func introduceService(
+        _ request: IntroduceServiceRequest, context: CallContext
     ) async throws(Fault) -> ServiceInstance
 }
 
@@ -475,6 +501,9 @@ package struct GatewayBrokerDispatcher<Handler: GatewayBrokerHandler>: Dispatche
         case 17:
             let reply = try await handler.modifyService(Body.decode(request: body), context: context)
             return Answer(body: try Body.encode(reply))
+        case 18:
+            let reply = try await handler.introduceService(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
         default: throw Fault(.unknownMethod, subject: method.name)
         }
     }
@@ -503,6 +532,14 @@ extension ServiceInstance {
     package var parentIDBytes: [UInt8] {
         get { [UInt8](parentID) }
         set { parentID = Data(newValue) }
+    }
+}
+
+extension Address {
+    /// `inside` as an array.
+    package var insideBytes: [UInt8] {
+        get { [UInt8](inside) }
+        set { inside = Data(newValue) }
     }
 }
 

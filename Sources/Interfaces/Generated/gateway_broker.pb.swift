@@ -206,9 +206,40 @@ package nonisolated struct StartServiceRequest: Sendable {
   /// How long the slots may take to accept, in milliseconds: 1 to 3,600,000; 0 for 30,000.
   package var readyDeadlineMs: UInt32 = 0
 
+  /// Bytes it may write to its own root; 0 for what the specification says. Never more than its
+  /// `at_most`.
+  package var diskBytes: UInt64 = 0
+
+  /// CPU time per period, in microseconds; 0 for what the specification says. Never more than its
+  /// `at_most`.
+  package var cpuQuotaUs: UInt64 = 0
+
+  /// The period of the quota, in microseconds: 1,000 to 1,000,000; 0 for what the specification says.
+  package var cpuPeriodUs: UInt64 = 0
+
+  /// Processes and threads: 1 to 512; 0 for 512, for a child an eighth of its parent's.
+  package var processes: UInt32 = 0
+
+  /// Time from acceptance to the end, in milliseconds; 0 for no deadline, for a child what its parent
+  /// has left.
+  package var lifetimeMs: UInt64 = 0
+
+  /// Makes it a child of this instance, for whoever may do everything with that. An instance that
+  /// starts another through its own door is the parent without saying so.
+  package var parent: InstanceReference {
+    get {_parent ?? InstanceReference()}
+    set {_parent = newValue}
+  }
+  /// Returns true if `parent` has been explicitly set.
+  package var hasParent: Bool {self._parent != nil}
+  /// Clears the value of `parent`. Subsequent reads from it will return its default value.
+  package mutating func clearParent() {self._parent = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _parent: InstanceReference? = nil
 }
 
 package nonisolated struct StartServiceItem: Sendable {
@@ -309,7 +340,7 @@ package nonisolated struct ServiceInstance: Sendable {
   /// Clears the value of `state`. Subsequent reads from it will return its default value.
   package mutating func clearState() {self._state = nil}
 
-  /// Where its slots can be reached from this host.
+  /// Where its slots can be reached: from this host, or from inside another instance.
   package var addresses: [Address] = []
 
   /// The user who started it, or whose instance did; from 2147483648 up: the number of a client.
@@ -336,11 +367,15 @@ package nonisolated struct Address: Sendable {
   /// The transport.
   package var transport: Transport = .unspecified
 
-  /// The host address: "127.0.0.1".
+  /// The address: "127.0.0.1" on this host unless it is configured otherwise, "10.64.1.0" and up
+  /// inside a parent, "10.65.1.0" and up inside a sibling.
   package var host: String = String()
 
-  /// The host port.
+  /// The port at that address: inside another instance, the declared one.
   package var port: UInt32 = 0
+
+  /// The instance inside whose network the address is: 16 bytes; empty for this host's.
+  package var inside: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -497,17 +532,42 @@ package nonisolated struct ServiceReport: Sendable {
   /// Clears the value of `instance`. Subsequent reads from it will return its default value.
   package mutating func clearInstance() {self._instance = nil}
 
-  /// What passed through each slot, since the gateway began.
+  /// What passed through each slot since it was started; of an ended instance, all that ever did.
   package var traffic: [SlotTraffic] = []
 
   /// The live instances it started: 16 bytes each.
   package var childIds: [Data] = []
+
+  /// Its live connections, the oldest 64 of them.
+  package var connections: [RelayedConnection] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _instance: ServiceInstance? = nil
+}
+
+package nonisolated struct RelayedConnection: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The port declared by the service.
+  package var slot: UInt32 = 0
+
+  /// The transport; of UDP, what one sender says is a connection until it is quiet for some time.
+  package var transport: Transport = .unspecified
+
+  /// Bytes the instance's socket took.
+  package var bytesToInstance: UInt64 = 0
+
+  /// Bytes of the instance that the caller took.
+  package var bytesFromInstance: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct SlotTraffic: Sendable {
@@ -529,6 +589,9 @@ package nonisolated struct SlotTraffic: Sendable {
 
   /// Bytes of the instance that its callers took.
   package var bytesFromInstance: UInt64 = 0
+
+  /// Connections open now.
+  package var openConnections: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -949,6 +1012,40 @@ package nonisolated struct ModifyServiceRequest: Sendable {
   fileprivate var _instance: InstanceReference? = nil
 }
 
+package nonisolated struct IntroduceServiceRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The instance that is to be reached: by id or name for its parent or whose it is, or by a token
+  /// that opens tunnels to it.
+  package var instance: InstanceReference {
+    get {_instance ?? InstanceReference()}
+    set {_instance = newValue}
+  }
+  /// Returns true if `instance` has been explicitly set.
+  package var hasInstance: Bool {self._instance != nil}
+  /// Clears the value of `instance`. Subsequent reads from it will return its default value.
+  package mutating func clearInstance() {self._instance = nil}
+
+  /// The sibling that is to reach it: by id or name, or by a token that opens everything of it.
+  package var to: InstanceReference {
+    get {_to ?? InstanceReference()}
+    set {_to = newValue}
+  }
+  /// Returns true if `to` has been explicitly set.
+  package var hasTo: Bool {self._to != nil}
+  /// Clears the value of `to`. Subsequent reads from it will return its default value.
+  package mutating func clearTo() {self._to = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _instance: InstanceReference? = nil
+  fileprivate var _to: InstanceReference? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "celaut.gateway.v1"
@@ -1020,7 +1117,7 @@ nonisolated extension InstanceReference: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension StartServiceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StartServiceRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}service\0\u{1}name\0\u{1}environment\0\u{3}memory_bytes\0\u{3}ready_deadline_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}service\0\u{1}name\0\u{1}environment\0\u{3}memory_bytes\0\u{3}ready_deadline_ms\0\u{3}disk_bytes\0\u{3}cpu_quota_us\0\u{3}cpu_period_us\0\u{1}processes\0\u{3}lifetime_ms\0\u{1}parent\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1034,12 +1131,22 @@ nonisolated extension StartServiceRequest: SwiftProtobuf.Message, SwiftProtobuf.
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.environment) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.memoryBytes) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.readyDeadlineMs) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.diskBytes) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.cpuQuotaUs) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.cpuPeriodUs) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.processes) }()
+      case 11: try { try decoder.decodeSingularUInt64Field(value: &self.lifetimeMs) }()
+      case 12: try { try decoder.decodeSingularMessageField(value: &self._parent) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.key.isEmpty {
       try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
     }
@@ -1058,6 +1165,24 @@ nonisolated extension StartServiceRequest: SwiftProtobuf.Message, SwiftProtobuf.
     if self.readyDeadlineMs != 0 {
       try visitor.visitSingularUInt32Field(value: self.readyDeadlineMs, fieldNumber: 6)
     }
+    if self.diskBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.diskBytes, fieldNumber: 7)
+    }
+    if self.cpuQuotaUs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.cpuQuotaUs, fieldNumber: 8)
+    }
+    if self.cpuPeriodUs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.cpuPeriodUs, fieldNumber: 9)
+    }
+    if self.processes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.processes, fieldNumber: 10)
+    }
+    if self.lifetimeMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lifetimeMs, fieldNumber: 11)
+    }
+    try { if let v = self._parent {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1068,6 +1193,12 @@ nonisolated extension StartServiceRequest: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.environment != rhs.environment {return false}
     if lhs.memoryBytes != rhs.memoryBytes {return false}
     if lhs.readyDeadlineMs != rhs.readyDeadlineMs {return false}
+    if lhs.diskBytes != rhs.diskBytes {return false}
+    if lhs.cpuQuotaUs != rhs.cpuQuotaUs {return false}
+    if lhs.cpuPeriodUs != rhs.cpuPeriodUs {return false}
+    if lhs.processes != rhs.processes {return false}
+    if lhs.lifetimeMs != rhs.lifetimeMs {return false}
+    if lhs._parent != rhs._parent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1262,7 +1393,7 @@ nonisolated extension ServiceInstance: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Address: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Address"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}transport\0\u{1}host\0\u{1}port\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}transport\0\u{1}host\0\u{1}port\0\u{1}inside\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1274,6 +1405,7 @@ nonisolated extension Address: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
       case 2: try { try decoder.decodeSingularEnumField(value: &self.transport) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.host) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.port) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.inside) }()
       default: break
       }
     }
@@ -1292,6 +1424,9 @@ nonisolated extension Address: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     if self.port != 0 {
       try visitor.visitSingularUInt32Field(value: self.port, fieldNumber: 4)
     }
+    if !self.inside.isEmpty {
+      try visitor.visitSingularBytesField(value: self.inside, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1300,6 +1435,7 @@ nonisolated extension Address: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     if lhs.transport != rhs.transport {return false}
     if lhs.host != rhs.host {return false}
     if lhs.port != rhs.port {return false}
+    if lhs.inside != rhs.inside {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1527,7 +1663,7 @@ nonisolated extension InspectServiceRequest: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension ServiceReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ServiceReport"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instance\0\u{1}traffic\0\u{3}child_ids\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instance\0\u{1}traffic\0\u{3}child_ids\0\u{1}connections\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1538,6 +1674,7 @@ nonisolated extension ServiceReport: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 1: try { try decoder.decodeSingularMessageField(value: &self._instance) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.traffic) }()
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.childIds) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.connections) }()
       default: break
       }
     }
@@ -1557,6 +1694,9 @@ nonisolated extension ServiceReport: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.childIds.isEmpty {
       try visitor.visitRepeatedBytesField(value: self.childIds, fieldNumber: 3)
     }
+    if !self.connections.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.connections, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1564,6 +1704,52 @@ nonisolated extension ServiceReport: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs._instance != rhs._instance {return false}
     if lhs.traffic != rhs.traffic {return false}
     if lhs.childIds != rhs.childIds {return false}
+    if lhs.connections != rhs.connections {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension RelayedConnection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RelayedConnection"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}transport\0\u{3}bytes_to_instance\0\u{3}bytes_from_instance\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.slot) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.transport) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.bytesToInstance) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytesFromInstance) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.slot != 0 {
+      try visitor.visitSingularUInt32Field(value: self.slot, fieldNumber: 1)
+    }
+    if self.transport != .unspecified {
+      try visitor.visitSingularEnumField(value: self.transport, fieldNumber: 2)
+    }
+    if self.bytesToInstance != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesToInstance, fieldNumber: 3)
+    }
+    if self.bytesFromInstance != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesFromInstance, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: RelayedConnection, rhs: RelayedConnection) -> Bool {
+    if lhs.slot != rhs.slot {return false}
+    if lhs.transport != rhs.transport {return false}
+    if lhs.bytesToInstance != rhs.bytesToInstance {return false}
+    if lhs.bytesFromInstance != rhs.bytesFromInstance {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1571,7 +1757,7 @@ nonisolated extension ServiceReport: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension SlotTraffic: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SlotTraffic"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}transport\0\u{1}connections\0\u{3}bytes_to_instance\0\u{3}bytes_from_instance\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slot\0\u{1}transport\0\u{1}connections\0\u{3}bytes_to_instance\0\u{3}bytes_from_instance\0\u{3}open_connections\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1584,6 +1770,7 @@ nonisolated extension SlotTraffic: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.connections) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytesToInstance) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.bytesFromInstance) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.openConnections) }()
       default: break
       }
     }
@@ -1605,6 +1792,9 @@ nonisolated extension SlotTraffic: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.bytesFromInstance != 0 {
       try visitor.visitSingularUInt64Field(value: self.bytesFromInstance, fieldNumber: 5)
     }
+    if self.openConnections != 0 {
+      try visitor.visitSingularUInt32Field(value: self.openConnections, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1614,6 +1804,7 @@ nonisolated extension SlotTraffic: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.connections != rhs.connections {return false}
     if lhs.bytesToInstance != rhs.bytesToInstance {return false}
     if lhs.bytesFromInstance != rhs.bytesFromInstance {return false}
+    if lhs.openConnections != rhs.openConnections {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2397,6 +2588,45 @@ nonisolated extension ModifyServiceRequest: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.memoryBytes != rhs.memoryBytes {return false}
     if lhs.cpuQuotaUs != rhs.cpuQuotaUs {return false}
     if lhs.cpuPeriodUs != rhs.cpuPeriodUs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension IntroduceServiceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".IntroduceServiceRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instance\0\u{1}to\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._instance) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._to) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._instance {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._to {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: IntroduceServiceRequest, rhs: IntroduceServiceRequest) -> Bool {
+    if lhs._instance != rhs._instance {return false}
+    if lhs._to != rhs._to {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
