@@ -10,6 +10,8 @@ package struct BoxTerms: Sendable, Equatable {
     /// Declared environment variables, sorted by their bytes, as the canonical form has them.
     package var variables: [String] = []
     package var configurationPath = BoxTerms.configurationPathDefault
+    /// The names of the format of the file there.
+    package var configurationFormat: [String] = []
     package var atInit = Resources()
     package var atMost = Resources()
     package var slots: [RelayedSlot] = []
@@ -50,6 +52,7 @@ package struct BoxTerms: Sendable, Equatable {
         if let path = service.container.configDeclaration?.path, !path.isEmpty {
             configurationPath = path
         }
+        configurationFormat = service.container.configDeclaration?.format?.tags ?? []
         let said = service.container.resources
         atInit = Resources(said?.atInit ?? Sysresources(), or: .standard)
         // A service that says nothing of its most has what it starts with.
@@ -69,25 +72,5 @@ package struct BoxTerms: Sendable, Equatable {
             throw GatewayFault.unsupported(
                 "transport \(slot.transport.tags.joined(separator: " "))", offered: ["tcp", "udp"])
         }
-    }
-}
-
-/// The file an instance finds at its declared path: what it was started with.
-///
-/// It has no gateway: nothing listens for the instance inside its namespace. An address that leads
-/// nowhere would be worse than none.
-package enum ConfigurationContent {
-    package static func bytes(_ plan: InstancePlan) -> [UInt8] {
-        var variables: TextMap<[UInt8]> = [:]
-        for variable in plan.environment { variables[variable.name] = variable.valueBytes }
-        let limits = plan.request.limits
-        let file = ConfigurationFile(
-            gateway: nil,
-            config: Configuration(environmentVariables: variables),
-            initialSysresources: Sysresources(
-                blkioWeight: UInt64(limits.blockIoWeight), cpuPeriod: limits.cpuPeriodUs,
-                cpuQuota: limits.cpuQuotaUs, memLimit: limits.memoryBytes,
-                diskSpace: limits.diskBytes))
-        return file.encoded()
     }
 }

@@ -44,7 +44,7 @@ extension GatewayService {
                 limits: limits, ceiling: machine.ceiling(of: record.id))
             let descriptors = Parcel(image)
             descriptors.append(objects)
-            descriptors.append(try sealed(ConfigurationContent.bytes(plan)))
+            descriptors.append(try sealed(try ConfigurationContent.bytes(plan)))
             var request = plan.request
             request.root = reply.root == .checkout ? .checkout : .layers
             let started = try await start(request, descriptors)

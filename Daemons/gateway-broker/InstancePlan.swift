@@ -7,6 +7,7 @@ package struct InstancePlan: Sendable {
     package let slots: [RelayedSlot]
     /// Given variables in declared order.
     package let environment: [EnvironmentVariable]
+    package let configurationFormat: ConfigurationFormat
 
     // LIMIT: bounds where the specification sets none.
     private static let memoryBytesDefault: UInt64 = 256 << 20
@@ -39,11 +40,11 @@ package struct InstancePlan: Sendable {
                 "architecture \(terms.architectures.first ?? "")",
                 offered: Array(Self.hostArchitectures.prefix(1)))
         }
-        guard terms.gatewayProtocols.isEmpty else {
-            // Nothing listens inside for an instance yet, so that no protocol can be promised.
-            let first = terms.gatewayProtocols[0].joined(separator: " ")
-            throw GatewayFault.unsupported("node protocol \(first)")
+        if let names = GatewayAddress.unspoken(terms.gatewayProtocols) {
+            throw GatewayFault.unsupported(
+                "node protocol \(names.joined(separator: " "))", offered: GatewayAddress.protocols)
         }
+        configurationFormat = try ConfigurationFormat(terms.configurationFormat)
         guard terms.slots.count <= limits.slots else {
             throw Fault(
                 .unsupported, subject: "slots", limit: UInt64(limits.slots),

@@ -4,6 +4,7 @@ package enum ProtoSchema: Sendable {
     case service, container, initial, resources, configDeclaration, definition, sysresources
     case api, slot, contractRate, contract, amount, network, scenario, workload, dependency
     case metadata, hashTag, hash, attrHashTag
+    case configurationFile, configuration, instance, uriSlot, uri, networkResolution
 
     indirect enum Kind: Sendable {
         case text, blob, flag
@@ -124,6 +125,39 @@ package enum ProtoSchema: Sendable {
         case .hash: [Field(1, "type", .blob), Field(2, "value", .blob)]
         case .attrHashTag:
             [Field(1, "key", .small), Field(2, "value", .message(.hashTag), repeated: true)]
+        default: instanceFields
+        }
+    }
+
+    /// What an instance is told. `spec_slot`, which is packed and which no node of ours writes, has no
+    /// place here.
+    private var instanceFields: [Field] {
+        switch self {
+        case .configurationFile:
+            [
+                Field(1, "gateway", .message(.instance)),
+                Field(2, "config", .message(.configuration)),
+                Field(3, "networkResolution", .message(.networkResolution), repeated: true),
+                Field(4, "initialSysresources", .message(.sysresources)),
+            ]
+        case .configuration:
+            [
+                Field(1, "environmentVariables", .map(.blob)),
+                Field(3, "initialMu", .message(.amount)),
+            ]
+        case .instance:
+            [
+                Field(1, "api", .message(.api)),
+                Field(2, "uriSlot", .message(.uriSlot), repeated: true),
+            ]
+        case .uriSlot:
+            [Field(1, "internalPort", .small), Field(2, "uri", .message(.uri), repeated: true)]
+        case .uri: [Field(1, "ip", .text), Field(2, "port", .small)]
+        case .networkResolution:
+            [
+                Field(1, "tags", .text, repeated: true),
+                Field(2, "peerInstances", .message(.instance), repeated: true),
+            ]
         default: []
         }
     }

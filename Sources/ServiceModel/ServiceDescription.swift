@@ -85,6 +85,9 @@ extension ServiceDescription {
         service.container.initial = try object.entryPoint()
         service.container.resources = try object.resources()
         service.container.configDeclaration = try object.configDeclaration()
+        service.container.nodeProtocolStack = try object.names("node_protocol_stack").map {
+            ProtocolDefinition(tags: [$0])
+        }
         service.container.environmentVariables = try object.variables("envs")
         service.api.slots = try object.slots()
         service.api.paymentContracts = try object.paymentContracts()
@@ -156,6 +159,7 @@ extension DescriptionObject {
 
     fileprivate mutating func configDeclaration() throws(DescriptionError) -> ConfigDeclaration {
         var segments = ["__config__"]
+        var format = DataFormat()
         if var declaration = try object("config_declaration") {
             if let value = declaration.take("path") {
                 segments = try declaration.segments(value, declaration.path("path"))
@@ -163,9 +167,10 @@ extension DescriptionObject {
                     throw DescriptionError(.badName, key: declaration.path("path"))
                 }
             }
+            format = try declaration.definition("format") ?? format
             try declaration.finish()
         }
-        return ConfigDeclaration(path: segments, format: DataFormat())
+        return ConfigDeclaration(path: segments, format: format)
     }
 
     fileprivate mutating func resources() throws(DescriptionError) -> Resources {
@@ -271,6 +276,7 @@ extension DescriptionObject {
             network.protocolStack = try object.names("protocol_stack").map {
                 ProtocolDefinition(tags: [$0])
             }
+            network.environmentVariable = try object.text("environment_variable") ?? ""
             try object.finish()
             guard !network.definition.tags.isEmpty else {
                 throw DescriptionError(.missingKey, key: object.path("tags"))

@@ -136,13 +136,29 @@ import gateway_broker
         ) { try Self.plan(service) }
     }
 
-    @Test("refuses a service that must speak with a gateway")
+    @Test("refuses a service whose gateway must speak what ours does not, and says what it does")
     func gatewayProtocols() throws {
         var service = Self.service()
-        service.container.nodeProtocolStack = [ProtocolDefinition(tags: ["grpc"])]
-        #expect(throws: GatewayFault.unsupported("node protocol grpc")) {
-            try Self.plan(service)
-        }
+        service.container.nodeProtocolStack = [
+            ProtocolDefinition(tags: ["http"]), ProtocolDefinition(tags: ["grpc", "grpc/1"]),
+        ]
+        #expect(
+            throws: GatewayFault.unsupported(
+                "node protocol grpc grpc/1", offered: GatewayAddress.protocols)
+        ) { try Self.plan(service) }
+        // Prose names nothing that could be compared.
+        service.container.nodeProtocolStack = [ProtocolDefinition(tags: [], prose: "http")]
+        #expect(throws: Fault.self) { try Self.plan(service) }
+    }
+
+    @Test("takes a service whose gateway must speak what ours does, by any of the names")
+    func spokenProtocols() throws {
+        var service = Self.service()
+        service.container.nodeProtocolStack = [
+            ProtocolDefinition(tags: ["TCP"]), ProtocolDefinition(tags: ["spdy", "HTTP/1.1"]),
+            ProtocolDefinition(tags: [GatewayAddress.protocolTag]),
+        ]
+        #expect(throws: Never.self) { try Self.plan(service) }
     }
 
     @Test("refuses slots that cannot be", arguments: [UInt32(0), 65_536])
@@ -154,16 +170,45 @@ import gateway_broker
         #expect(throws: Fault.self) { try Self.plan(service) }
     }
 
-    @Test("writes a file that says what the instance was given, and no gateway")
+    @Test("writes a file that says where the gateway is and what the instance was given")
     func configurationFile() throws {
         let wishes = LaunchWishes(environment: [Self.variable("A", "1")], memoryBytes: 65 << 20)
-        let bytes = ConfigurationContent.bytes(try Self.plan(Self.service(), wishes))
+        let bytes = try ConfigurationContent.bytes(try Self.plan(Self.service(), wishes))
         let file = try ConfigurationFile(decoding: bytes)
-        #expect(file.gateway == nil)
+        #expect(file.gateway?.uriSlots.map(\.internalPort) == [2_352])
+        #expect(file.gateway?.uriSlots[0].uris == [Uri(ip: "10.64.0.1", port: 2_352)])
+        #expect(file.gateway?.api?.slots.map(\.port) == [2_352])
         #expect(file.networkResolution.isEmpty)
         #expect(file.config?.environmentVariables == ["A": [0x31]])
         #expect(file.initialSysresources?.memLimit == 65 << 20)
         #expect(file.initialSysresources?.diskSpace == 32 << 20)
         #expect(file.initialSysresources?.cpuQuota == 50_000)
+    }
+
+    @Test("writes the same in JSON for a service that declares JSON")
+    func jsonFile() throws {
+        var service = Self.service()
+        service.container.configDeclaration?.format = DataFormat(tags: ["JSON"])
+        let wishes = LaunchWishes(environment: [Self.variable("A", "1")])
+        let bytes = try ConfigurationContent.bytes(try Self.plan(service, wishes))
+        let document = try JSONReader.read(bytes)
+        let file = try ConfigurationFile(decoding: ProtoSchema.configurationFile.bytes(document))
+        let binary = try ConfigurationContent.bytes(try Self.plan(Self.service(), wishes))
+        #expect(file.encoded() == binary)
+        let text = String(decoding: bytes, as: UTF8.self)
+        #expect(text.contains(#""uri":[{"ip":"10.64.0.1","port":2352}]"#))
+        #expect(text.contains(#""environmentVariables":{"A":"MQ=="}"#))
+    }
+
+    @Test("refuses a format of the file that it cannot write, and says which it can")
+    func unknownFormat() throws {
+        var service = Self.service()
+        service.container.configDeclaration?.format = DataFormat(tags: ["yaml"])
+        #expect(
+            throws: GatewayFault.unsupported(
+                "configuration format yaml", offered: ["proto3", "json"])
+        ) { try Self.plan(service) }
+        service.container.configDeclaration?.format = DataFormat(tags: ["yaml", "proto3"])
+        #expect(throws: Never.self) { try Self.plan(service) }
     }
 }

@@ -89,6 +89,22 @@ struct DescriptionTests {
         #expect(try Api(decoding: api.encoded()) == api)
     }
 
+    @Test("says what it wants of its gateway: the file's format, the protocols, the networks")
+    func gateway() throws {
+        let text = """
+            {\(Self.minimal), "config_declaration": {"path": "etc/node.json", "format": "json"},
+             "node_protocol_stack": ["http", "x"],
+             "network": [{"tags": ["n"], "protocol_stack": "p", "environment_variable": "E"}]}
+            """
+        let service = try ServiceDescription.read(Array(text.utf8)).service
+        let declaration = service.container.configDeclaration
+        #expect(declaration?.path == ["etc", "node.json"])
+        #expect(declaration?.format == DataFormat(tags: ["json"]))
+        #expect(service.container.nodeProtocolStack.map(\.tags) == [["http"], ["x"]])
+        #expect(service.networks.map(\.environmentVariable) == ["E"])
+        #expect(service.networks[0].protocolStack.map(\.tags) == [["p"]])
+    }
+
     @Test("without an architecture, or without an entrypoint, is refused by the missing key")
     func missing() {
         #expect(refusal("{}")?.key == "architecture")

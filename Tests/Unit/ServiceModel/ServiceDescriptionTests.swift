@@ -88,7 +88,13 @@ private let long = String(repeating: "t", count: 129)
                 #""config_declaration": {"path": ["a", ".."]}"#, .badName,
                 "config_declaration.path"),
             Refusal(
-                #""config_declaration": {"format": 1}"#, .unknownKey, "config_declaration.format"),
+                #""config_declaration": {"format": 1}"#, .wrongType, "config_declaration.format"),
+            Refusal(
+                #""config_declaration": {"form": 1}"#, .unknownKey, "config_declaration.form"),
+            Refusal(#""node_protocol_stack": {}"#, .wrongType, "node_protocol_stack"),
+            Refusal(
+                #""network": [{"tags": ["a"], "environment_variable": 1}]"#, .wrongType,
+                "network[0].environment_variable"),
             Refusal(#""envs": 1"#, .wrongType, "envs"),
             Refusal(#""envs": ["A", 1]"#, .wrongType, "envs[1]"),
             Refusal(#""envs": ["A=B"]"#, .badName, "envs.A=B"),
