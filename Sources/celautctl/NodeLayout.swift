@@ -14,6 +14,8 @@ package struct NodeLayout {
     let users: [String: User]
     /// What box-builder is told with its key of this name.
     let roots: Roots
+    /// What is added to the configuration that is written for a daemon.
+    let added: OwnConfiguration
 
     package enum Roots: String, CaseIterable, Sendable {
         case auto, layers, checkout
@@ -28,9 +30,13 @@ package struct NodeLayout {
         "box-builder": 64_101, "gateway-broker": 64_102,
     ]
 
-    package init(state: String, programs: String, roots: Roots = .auto) {
+    package init(
+        state: String, programs: String, roots: Roots = .auto,
+        added: OwnConfiguration = OwnConfiguration()
+    ) {
         self.state = state
         self.roots = roots
+        self.added = added
         runtime = state == Self.stateDefault ? Session.runtimeDefault : state + "/run"
         self.programs = programs
         var users: [String: User] = [:]
@@ -104,12 +110,13 @@ package struct NodeLayout {
     private func prepare(_ daemon: String) throws(Complaint) {
         let directory = "\(state)/\(daemon)"
         let user = user(daemon)
+        let text = try added.added(to: configuration(daemon), of: daemon)
         do throws(Errno) {
             if !File.exists(directory) { try File.makeDirectory(directory, mode: 0o700) }
             try File.setOwner(directory, uid: user.uid, gid: user.gid)
             let file = try File.open(
                 configurationPath(daemon), .writeOnly, [.create, .truncate], mode: 0o644)
-            try File.writeAll(file, Array(configuration(daemon).utf8))
+            try File.writeAll(file, Array(text.utf8))
         } catch {
             throw Self.cannotMake(directory, error)
         }

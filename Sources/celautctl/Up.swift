@@ -20,6 +20,7 @@ struct Up: ParsableCommand {
             Examples:
               celautctl up
               celautctl up --state /var/tmp/node
+              celautctl up --config ./policy      (with ./policy/gateway-broker.toml)
               (other commands then need: export CELAUT_RUNTIME=/var/tmp/node/run)
             """)
 
@@ -37,6 +38,11 @@ struct Up: ParsableCommand {
             "Whether boxes are mounted from layers or checked out, or what the kernel can do.",
             valueName: "auto|layers|checkout"))
     var roots = NodeLayout.Roots.auto
+    @Option(
+        help: ArgumentHelp(
+            "A folder with a <daemon>.toml for each daemon that is to be told more than up writes.",
+            valueName: "dir"))
+    var config: String?
     @Flag(help: "Leave instances running when the node ends; its next start finds them.")
     var keepInstances = false
 
@@ -95,7 +101,9 @@ struct Up: ParsableCommand {
         } catch {
             throw Complaint("/proc cannot be read: \(error).", code: .software)
         }
-        return NodeLayout(state: path, programs: programs, roots: roots)
+        var added = OwnConfiguration()
+        if let config { added = try OwnConfiguration(folder: config) }
+        return NodeLayout(state: path, programs: programs, roots: roots, added: added)
     }
 }
 

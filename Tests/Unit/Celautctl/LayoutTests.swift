@@ -41,6 +41,53 @@ import celautctl
         }
     }
 
+    @Test("What a maintainer adds is put into the document, also into a table that is there")
+    func added() throws {
+        let layout = NodeLayout(state: "/tmp/a", programs: "/x")
+        let added = OwnConfiguration([
+            "sandbox-supervisor": "memory = 1\n\n[limits]  # mine\ninstances = 3\n",
+            "gateway-broker": "[networks]\nallow = [\n  \"web\",\n]\n[networks.named.web]\nx = 1",
+        ])
+        let text = try added.added(
+            to: layout.configuration("sandbox-supervisor"), of: "sandbox-supervisor")
+        #expect(text.ranges(of: "[limits]").count == 1)
+        let limits = try #require(text.firstRange(of: "[limits]"))
+        #expect(text[limits.upperBound...].contains("requests_per_user = 4096"))
+        #expect(text[limits.upperBound...].contains("instances = 3"))
+        #expect(try #require(text.firstRange(of: "memory = 1")).lowerBound < limits.lowerBound)
+        let gateway = try added.added(
+            to: layout.configuration("gateway-broker"), of: "gateway-broker")
+        #expect(gateway.contains("allow = [\n  \"web\",\n]\n[networks.named.web]\nx = 1"))
+        let untouched = layout.configuration("box-builder")
+        #expect(try added.added(to: untouched, of: "box-builder") == untouched)
+    }
+
+    @Test(
+        "What up decides itself is refused by its name",
+        arguments: [
+            ("state = \"/x\"", "state"), ("[callers]\nclient = [1]", "[callers]"),
+            ("[peers]\nx = \"y\"", "[peers]"),
+        ])
+    func decided(_ text: String, _ key: String) throws {
+        let layout = NodeLayout(state: "/tmp/a", programs: "/x")
+        let error = #expect(throws: Complaint.self) {
+            try OwnConfiguration(["gateway-broker": text]).added(
+                to: layout.configuration("gateway-broker"), of: "gateway-broker")
+        }
+        #expect(error?.text.contains(key) == true)
+    }
+
+    @Test("A folder of additions has files for daemons, and for nobody else")
+    func folder() throws {
+        try inFolder { folder in
+            #expect(throws: Complaint.self) { try OwnConfiguration(folder: folder) }
+            try write("\(folder)/gateway-broker.toml", "")
+            #expect(throws: Never.self) { try OwnConfiguration(folder: folder) }
+            try write("\(folder)/gateway.toml", "")
+            #expect(throws: Complaint.self) { try OwnConfiguration(folder: folder) }
+        }
+    }
+
     @Test("A project is found by its folder, by .service first, or by its description")
     func project() throws {
         try inFolder { folder in
