@@ -36,7 +36,6 @@ package actor GatewayService {
     private var errands: [Errand] = []
     private var alarm: TimerToken?
     private var storageAlarm: TimerToken?
-    private var isPaymentDue = false
     private var isStopping = false
     lazy var relay = Relay(loop: loop, limits: relayLimits) { [weak self] id, count in
         self?.assumeIsolated { $0.begin(.openSockets(id, count)) }
@@ -106,7 +105,7 @@ package actor GatewayService {
                 }
                 await withCheckedContinuation { asleep in
                     // Looked at here and not before: work may come while the task goes to sleep.
-                    if outbox.isEmpty, errands.isEmpty, !isPaymentDue, !isStopping {
+                    if outbox.isEmpty, errands.isEmpty, !isStopping {
                         wakeUp = asleep
                     } else {
                         asleep.resume()
@@ -173,22 +172,27 @@ package actor GatewayService {
     }
 
     private func performSteps() async {
-        while !outbox.isEmpty || isPaymentDue {
-            isPaymentDue = false
-            let steps = outbox.take()
-            if await store(outbox.owedWrites + steps.flatMap(\.writes)) == nil {
-                outbox.paid()
-                for step in steps { perform(step) }
-            } else {
-                await performSingly(steps)
+        while let writes = outbox.next() {
+            let failure = await store(writes)
+            if let failure { logger.error("the registry cannot be written: \(failure)") }
+            for work in outbox.stored(failure) {
+                switch work {
+                case .perform(let step): perform(step)
+                case .refuse(let id, let failure): refuse(id, failure)
+                }
             }
-            outbox.finish(steps.count)
-            let performed = outbox.performed
-            settlers.removeAll { settler in
-                guard settler.target <= performed || isStopping else { return false }
-                settler.waiter.resume()
-                return true
-            }
+            resumeSettled()
+        }
+        resumeSettled()
+        if outbox.needsRetry { retryStorage() }
+    }
+
+    private func resumeSettled() {
+        let performed = outbox.performed
+        settlers.removeAll { settler in
+            guard settler.target <= performed || isStopping else { return false }
+            settler.waiter.resume()
+            return true
         }
     }
 
@@ -204,37 +208,6 @@ package actor GatewayService {
         }
     }
 
-    /// After a failure: starts that cannot be written down are refused; what is known elsewhere goes
-    /// on and is written later; what only we know waits for the disk.
-    private func performSingly(_ steps: [Step]) async {
-        var dropped: Set<InstanceID> = []
-        for var step in steps {
-            for id in dropped { step.drop(id) }
-            guard !outbox.isBlocked(step) else {
-                outbox.block(step)
-                continue
-            }
-            var failure = await store(step.writes)
-            if let refused = failure, let id = step.accepting {
-                refuse(id, refused)
-                dropped.insert(id)
-                step.drop(id)
-                failure = await store(step.writes)
-            }
-            if failure == nil {
-                outbox.paid(step)
-                perform(step)
-            } else if step.mayPrecedeWrites {
-                outbox.owe(step)
-                perform(step)
-            } else {
-                outbox.block(step)
-            }
-            if let failure { logger.error("the registry cannot be written: \(failure)") }
-        }
-        if outbox.needsRetry { retryStorage() }
-    }
-
     private func retryStorage() {
         guard storageAlarm == nil else { return }
         storageAlarm = loop.schedule(after: .seconds(1)) { [weak self] in
@@ -245,13 +218,11 @@ package actor GatewayService {
     private func storageIsDue() {
         storageAlarm = nil
         guard outbox.needsRetry else { return }
-        outbox.unblock()
-        isPaymentDue = true
+        outbox.retry()
         wake()
     }
 
     private func refuse(_ id: InstanceID, _ failure: StorageFailure) {
-        outbox.drop(id)
         refusals[id] =
             failure == .full ? GatewayFault.storageFull() : GatewayFault.internalError("registry")
         tell(.notStored(id))
