@@ -11,6 +11,7 @@ import pytest
 import boxes
 from node import Node
 from probe import Probe
+from traces import own_folder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,7 +23,7 @@ def privileged():
 @pytest.fixture(scope="session")
 def scratch():
     """A folder for what one run makes, removed at its end."""
-    folder = Path(tempfile.mkdtemp(prefix="celaut-test-"))
+    folder = own_folder(Path(tempfile.mkdtemp(prefix="celaut-test-")))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

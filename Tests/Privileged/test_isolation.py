@@ -198,11 +198,12 @@ def test_what_one_instance_writes_no_other_sees(start_probe, node):
 
 
 def host_uids():
-    """The users that probes run as, seen from the host."""
+    """The users that probes of this run run as, seen from the host."""
     found = set()
-    for process in Path("/proc").iterdir():
+    for pid in descendants():
+        process = Path(f"/proc/{pid}")
         try:
-            if process.name.isdigit() and os.readlink(process / "exe") == "/probe":
+            if os.readlink(process / "exe") == "/probe":
                 found.add(int((process / "status").read_text().split("Uid:")[1].split()[0]))
         except OSError:
             continue

@@ -4,12 +4,15 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+import boxes
 import wire_client as w
-from node import Traces, nothing_new_since, wait_until
+from node import Node, Traces, nothing_new_since, wait_until
+from traces import OWN_CGROUPS
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
@@ -72,12 +75,58 @@ def test_a_cgroup_is_seen():
     before = Traces()
     roots = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
     folder = next(root for root in roots if root.is_dir()) / f"celaut-test-{os.getpid()}"
+    OWN_CGROUPS.add(folder.name)
     folder.mkdir()
     try:
         assert_seen(before, "cgroups")
     finally:
         folder.rmdir()
     nothing_new_since(before)
+
+
+def test_what_an_instance_consists_of_is_seen(node, start_probe):
+    before = Traces()
+    probe = start_probe()
+    for kind in ("processes", "namespaces", "mounts", "cgroups", "loops", "listeners"):
+        assert_seen(before, kind)
+    probe.stop(grace_ms=0)
+    nothing_new_since(before)
+
+
+def test_an_instance_is_seen_after_everything_above_it_was_killed(probe_tree):
+    before = Traces()
+    with Node() as node:
+        box = node.import_box(probe_tree, boxes.described())
+        node.start_service(box.service_id)
+        for name in ("gateway-broker", "sandbox-supervisor"):
+            node.kill(name)
+        assert_seen(before, "loops")
+        node.process.kill()
+        node.process.wait()
+        assert_seen(before, "processes")
+        assert_seen(before, "cgroups")
+        node.start()
+        assert node.stop() == 0
+    nothing_new_since(before)
+
+
+def test_what_another_node_of_the_machine_has_is_not_seen():
+    before = Traces()
+    roots = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
+    group = next(root for root in roots if root.is_dir()) / f"celaut-others-{os.getpid()}"
+    group.mkdir()
+    try:
+        with tempfile.NamedTemporaryFile() as image:
+            image.truncate(1 << 20)
+            loop = subprocess.run(
+                ["losetup", "--find", "--show", image.name], check=True, text=True,
+                stdout=subprocess.PIPE).stdout.strip()
+            try:
+                assert Traces().new_since(before) == {}
+            finally:
+                subprocess.run(["losetup", "--detach", loop], check=True)
+    finally:
+        group.rmdir()
 
 
 @pytest.mark.parametrize("wrong,what", [

@@ -18,6 +18,7 @@ import pytest
 import boxes
 import wire_client as w
 from node import BINARIES, CELAUTCTL, DAEMONS, Node
+from traces import own_node
 
 OLD = Path(os.environ.get("CELAUT_OLD_BIN", BINARIES)).resolve()
 TOMORROW = 2
@@ -43,6 +44,7 @@ class MixedNode(Node):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         for daemon in DAEMONS:
             self.wait_for(daemon)
+        own_node(self.state)
         return self
 
 

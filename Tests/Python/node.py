@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import wire_client as w
+from traces import Traces, own_folder, own_node
 
 DAEMONS = ("box-builder", "sandbox-supervisor", "gateway-broker")
 BINARIES = Path(os.environ.get("CELAUT_BIN", Path(__file__).resolve().parents[2] / ".build/release"))
@@ -33,7 +34,7 @@ class Node:
 
     def __init__(self, state=None, base=None, roots="auto"):
         self.options = () if roots == "auto" else ("--roots", roots)
-        self.base = Path(base or tempfile.mkdtemp(prefix="celaut-test-"))
+        self.base = own_folder(Path(base or tempfile.mkdtemp(prefix="celaut-test-")))
         self.owns_base = base is None
         self.base.chmod(0o755)
         self.state = Path(state or self.base / "state")
@@ -77,6 +78,7 @@ class Node:
                 stderr=log, start_new_session=True)
         for daemon in DAEMONS:
             self.wait_for(daemon)
+        own_node(self.state)
         return self
 
     def wait_for(self, daemon, other_than=None, within=20.0):
@@ -196,55 +198,6 @@ def children_of(pid):
         except OSError:
             continue
     return found
-
-
-class Traces:
-    """Everything on this machine that an instance consists of, at one moment."""
-
-    def __init__(self):
-        self.processes, self.namespaces, self.mounts = set(), set(), set()
-        own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "net", "mnt", "user")}
-        for process in Path("/proc").iterdir():
-            if not process.name.isdigit():
-                continue
-            try:
-                mine = {kind: os.readlink(process / "ns" / kind) for kind in own}
-                executable = os.readlink(process / "exe")
-                if mine["pid"] != own["pid"] or mine["net"] != own["net"]:
-                    self.processes.add((int(process.name), executable))
-                elif executable.startswith(str(BINARIES.resolve())):
-                    self.processes.add((int(process.name), executable))
-                for kind in own:
-                    if mine[kind] not in self.namespaces:
-                        self.namespaces.add(mine[kind])
-                        if kind == "mnt":
-                            self.add_mounts(mine[kind], process)
-            except OSError:
-                continue
-        self.cgroups = {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
-        self.loops = set()
-        for loop in Path("/sys/block").glob("loop*/loop/backing_file"):
-            try:
-                self.loops.add((loop.parts[3], loop.read_text().strip()))
-            except OSError:
-                continue
-        self.listeners = set()
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":
-                self.listeners.add(fields[1])
-
-    def add_mounts(self, namespace, process):
-        for line in (process / "mountinfo").read_text().splitlines():
-            fields = line.split()
-            kind = fields[fields.index("-") + 1:]
-            self.mounts.add((namespace, fields[4], *kind[:2]))
-
-    def new_since(self, before):
-        """What is there now and was not before, by kind."""
-        return {
-            name: sorted(map(str, now - getattr(before, name)))
-            for name, now in vars(self).items() if now - getattr(before, name)}
 
 
 def nothing_new_since(before, within=10.0):
