@@ -45,6 +45,8 @@ package struct GatewayLimits: Sendable, Equatable {
     package static let graceMax: UInt32 = 600_000
     // LIMIT: 2 s between TERM and KILL for whom a parent left behind.
     package static let familyGrace: UInt32 = 2_000
+    // LIMIT: 100 years, as the supervisor bounds it.
+    package static let lifetimeMsMax: UInt64 = 3_155_760_000_000
     /// Below this nothing runs.
     package static let memoryBytesMin: UInt64 = 1 << 20
 }

@@ -32,6 +32,7 @@ package enum GatewayProgram: DaemonProgram {
         let service = GatewayService(
             loop: context.loop, limits: context.configuration.limits,
             relayLimits: try context.configuration.relay.lowered(toOpenFiles: raiseOpenFiles()),
+            policy: context.configuration.publish, networks: context.configuration.networks,
             tokens: TokenBook(secret: secret),
             peers: GatewayService.Peers(
                 boxes: BoxBuilderClient(context.peer("box-builder")),
@@ -73,6 +74,8 @@ extension NodeSecret.Failure {
 package struct GatewayConfiguration: DaemonConfiguration {
     package var limits = GatewayLimits()
     package var relay = RelayLimits()
+    package var publish = PublishPolicy()
+    package var networks = NetworkPolicy()
 
     package init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         let table = try reader.table("limits")
@@ -93,9 +96,18 @@ package struct GatewayConfiguration: DaemonConfiguration {
         relay.connectionsPerInstance = try table.integer(
             "relayed_connections_per_instance", default: relay.connectionsPerInstance,
             in: 1...1_000_000)
+        relay.connectionsPerSlot = try table.integer(
+            "relayed_connections_per_slot", default: relay.connectionsPerSlot, in: 1...1_000_000)
         if let seconds = try table.integer("idle_seconds", in: 1...31_536_000) {
             relay.idleTimeout = .seconds(seconds)
         }
+        relay.datagramFlows = try table.integer(
+            "datagram_senders", default: relay.datagramFlows, in: 1...65_536)
+        if let seconds = try table.integer("datagram_idle_seconds", in: 1...86_400) {
+            relay.datagramIdleTimeout = .seconds(seconds)
+        }
+        publish = try PublishPolicy(reader.table("publish"))
+        networks = try NetworkPolicy(reader.table("networks"))
     }
 
     package var limitsInForce: [String: UInt64] {

@@ -17,7 +17,11 @@ extension GatewayService {
 
     func run(_ errand: Errand) async {
         switch errand {
-        case .openSockets(let id, let count): await openSockets(id, count)
+        case .openSockets(let id, let transport, let count):
+            await openSockets(id, transport, count)
+        case .enter(let id, let slots, let entrances): await enter(id, slots, entrances)
+        case .openWays(let id): await openWays(id)
+        case .lookAgain: await lookAgain()
         case .peer(.launch(let record)): await launch(record)
         case .peer(.watch(let id)): await watch(id)
         case .peer(.stop(let id, let grace)): await stop(id, grace: grace)
@@ -39,12 +43,17 @@ extension GatewayService {
             guard let image = parcel.take(0), let objects = parcel.take(1),
                 let specification = parcel.take(2)
             else { throw Fault(.internal, reason: .badDescriptor, subject: "OpenBox") }
+            let terms = try terms(specification)
             let plan = try InstancePlan(
-                record: record, serviceID: serviceID, terms: try terms(specification),
-                limits: limits, ceiling: machine.ceiling(of: record.id))
+                record: record, serviceID: serviceID, terms: terms,
+                limits: limits, budget: machine.budget(of: record.id, now: moment))
+            // Charged before anybody makes it, and written down before it can be had.
+            await settle(submit(try machine.grant(record.id, plan.request.limits, now: moment)))
+            let given = NetworkBook.resolutions(try await join(record, terms))
             let descriptors = Parcel(image)
             descriptors.append(objects)
-            descriptors.append(try sealed(try ConfigurationContent.bytes(plan)))
+            descriptors.append(
+                try sealed(try ConfigurationContent.bytes(plan, resolutions: given)))
             var request = plan.request
             request.root = reply.root == .checkout ? .checkout : .layers
             let started = try await start(request, descriptors)

@@ -10,6 +10,8 @@ extension GatewayService {
     // LIMIT: 100 ms to 1 h between two reports.
     private static let intervals: ClosedRange<UInt32> = 100...3_600_000
     private static let intervalDefault: UInt32 = 1_000
+    // LIMIT: 64 connections in a report.
+    private static let connectionsMax = 64
 
     package func inspect(
         _ request: InspectServiceRequest, by caller: GatewayCaller
@@ -31,15 +33,27 @@ extension GatewayService {
         var report = ServiceReport()
         report.instance = seen.view
         if seen.view.state.phase != .ended, let usage { report.instance.state.usage = usage }
-        let traffic = relay.traffic(id)
-        for (port, counts) in traffic.sorted(by: { $0.key < $1.key }) {
+        let open = relay.open(id)
+        let counts =
+            report.instance.state.phase == .ended
+            ? machine.records[id]?.counts ?? [] : relay.traffic(id)
+        report.traffic = counts.map { count in
             var slot = SlotTraffic()
-            slot.slot = UInt32(port)
-            slot.transport = .tcp
-            slot.connections = counts.connections
-            slot.bytesToInstance = counts.toInstance
-            slot.bytesFromInstance = counts.fromInstance
-            report.traffic.append(slot)
+            slot.slot = UInt32(count.slot.port)
+            slot.transport = count.slot.transport
+            slot.connections = count.connections
+            slot.bytesToInstance = count.toInstance
+            slot.bytesFromInstance = count.fromInstance
+            slot.openConnections = UInt32(open[count.slot] ?? 0)
+            return slot
+        }
+        report.connections = relay.connections(id, max: Self.connectionsMax).map { count in
+            var connection = RelayedConnection()
+            connection.slot = UInt32(count.slot.port)
+            connection.transport = count.slot.transport
+            connection.bytesToInstance = count.toInstance
+            connection.bytesFromInstance = count.fromInstance
+            return connection
         }
         report.childIds = machine.liveChildren(of: id).map { Data($0.bytes) }
         return report
@@ -85,22 +99,20 @@ extension GatewayService {
         _ request: OpenTunnelRequest, by caller: GatewayCaller
     ) async throws(Fault) -> Parcel {
         let id = try find(request.instance, caller, .tunnel)
-        guard request.transport != .udp else {
-            throw GatewayFault.unsupported("transport udp", offered: ["tcp"])
-        }
         guard let port = UInt16(exactly: request.slot) else {
             throw GatewayFault.outOfRange("slot", limit: 65_535, actual: UInt64(request.slot))
         }
-        switch opened(id, port) {
+        let transport = request.transport == .udp ? Transport.udp : .tcp
+        switch opened(id, SlotKey(port: port, transport: transport)) {
         case .open(let end): return end
         case .noSlot: throw GatewayFault.noInstance("slot \(port)")
         case .noRoom: throw GatewayFault.limitReached("relayed-connections", relay.connections)
         }
     }
 
-    private func opened(_ id: InstanceID, _ port: UInt16) -> Relay.Tunnel {
+    private func opened(_ id: InstanceID, _ slot: SlotKey) -> Relay.Tunnel {
         do throws(Errno) {
-            return try relay.tunnel(id, port: port)
+            return try relay.tunnel(id, slot)
         } catch {
             logger.notice("no tunnel to \(id): \(error)")
             return .noRoom
@@ -172,13 +184,21 @@ extension GatewayService {
         guard let file = specification.take(0) else {
             throw Fault(.internal, reason: .badDescriptor, subject: "InspectBox")
         }
-        let limits = try InstancePlan.changed(
-            record.state.limits, by: request, terms: try terms(file),
-            ceiling: machine.ceiling(of: id))
-        var update = UpdateLimitsRequest()
-        update.instanceIDBytes = id.bytes
-        update.limits = limits
-        let state = try await sandbox.updateLimits(update, deadline: .seconds(30))
+        let (change, after) = try InstancePlan.changed(
+            record.granted ?? record.state.limits, by: request, terms: try terms(file))
+        let (before, step) = try machine.regrant(id, after, now: moment)
+        await settle(submit(step))
+        let state: InstanceState
+        do throws(Fault) {
+            var update = UpdateLimitsRequest()
+            update.instanceIDBytes = id.bytes
+            update.limits = change
+            state = try await sandbox.updateLimits(update, deadline: .seconds(30))
+        } catch {
+            tell(.bounded(id, before))
+            throw error
+        }
+        tell(.bounded(id, after))
         tell(.observed(id, state))
         guard var view = sightings[id]?.view else {
             throw GatewayFault.noInstance(id.description)

@@ -7,12 +7,13 @@ extension GatewayService: GatewayOperations {
     package func start(
         _ request: StartServiceRequest, by caller: GatewayCaller, items: Items<StartServiceItem>
     ) async throws(Fault) {
-        let starter = try starter(caller)
+        let starter = try starter(caller, request)
         guard let fresh = InstanceID(Random.bytes(16)) else {
             throw GatewayFault.internalError("random")
         }
         let order = try StartCheck.order(
-            request, owner: starter.owner, parent: starter.parent, id: fresh)
+            request, owner: starter.owner, parent: starter.parent,
+            isAskedByParent: caller.isInstance, id: fresh)
         let (id, step) = try machine.start(
             order, isMaintainer: caller.isMaintainer, now: moment)
         let target = submit(step)
@@ -160,8 +161,15 @@ extension GatewayService: GatewayOperations {
 
     /// Who owns what this caller starts, and which instance is its parent.
     private func starter(
-        _ caller: GatewayCaller
+        _ caller: GatewayCaller, _ request: StartServiceRequest
     ) throws(Fault) -> (owner: UInt32, parent: InstanceID?) {
+        if request.hasParent {
+            let id = try find(request.parent, caller, .all)
+            guard let record = machine.records[id] else {
+                throw GatewayFault.noInstance(id.description)
+            }
+            return (record.owner, id)
+        }
         switch caller {
         case .user(let uid, _): return (uid, nil)
         case .client(let number): return (number, nil)
@@ -176,6 +184,10 @@ extension GatewayService: GatewayOperations {
 }
 
 extension GatewayCaller {
+    var isInstance: Bool {
+        if case .instance = self { true } else { false }
+    }
+
     var isMaintainer: Bool {
         if case .user(_, true) = self { true } else { false }
     }

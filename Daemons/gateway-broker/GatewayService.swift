@@ -21,10 +21,16 @@ package actor GatewayService {
     let lanes: SupervisorLanes
     let readers: SupervisorLanes
     let logger: Logger
-    let storage: any RegistryStorage & GrantStorage
+    let storage: any RegistryStorage & GrantStorage & NetworkStorage
     var grants = GrantBook()
+    var networks: NetworkBook
+    /// Over, and still written down.
+    var networksLeft: Set<InstanceID> = []
+    var ways = NetworkWays()
     var changes = ChangeKeys()
     private let relayLimits: RelayLimits
+    private let policy: PublishPolicy
+    var countAlarm: TimerToken?
 
     var machine: RegistryMachine
     private(set) var sightings: [InstanceID: Sighting] = [:]
@@ -37,14 +43,18 @@ package actor GatewayService {
     private var alarm: TimerToken?
     private var storageAlarm: TimerToken?
     private var isStopping = false
-    lazy var relay = Relay(loop: loop, limits: relayLimits) { [weak self] id, count in
-        self?.assumeIsolated { $0.begin(.openSockets(id, count)) }
+    lazy var relay = Relay(loop: loop, limits: relayLimits, policy: policy) {
+        [weak self] id, transport, count in
+        self?.assumeIsolated { $0.begin(.openSockets(id, transport, count)) }
     }
 
     /// Work with a peer, one task each. Their number is bounded by that of instances and of kinds.
     enum Errand: Sendable {
         case peer(RegistryAction)
-        case openSockets(InstanceID, Int)
+        case openSockets(InstanceID, Transport, Int)
+        case openWays(InstanceID)
+        case lookAgain
+        case enter(InstanceID, [RelayedSlot], [FamilyEntrance])
     }
 
     package struct Peers: Sendable {
@@ -64,12 +74,16 @@ package actor GatewayService {
     }
 
     package init(
-        loop: EventLoop, limits: GatewayLimits, relayLimits: RelayLimits, tokens: TokenBook,
-        peers: Peers, storage: any RegistryStorage & GrantStorage, logger: Logger
+        loop: EventLoop, limits: GatewayLimits, relayLimits: RelayLimits,
+        policy: PublishPolicy = PublishPolicy(), networks: NetworkPolicy = NetworkPolicy(),
+        tokens: TokenBook, peers: Peers,
+        storage: any RegistryStorage & GrantStorage & NetworkStorage, logger: Logger
     ) {
         self.loop = loop
         self.limits = limits
         self.relayLimits = relayLimits
+        self.policy = policy
+        self.networks = NetworkBook(policy: networks)
         self.tokens = tokens
         self.storage = storage
         self.logger = logger
@@ -92,6 +106,7 @@ package actor GatewayService {
     package func restore() throws(StorageFailure) {
         grants = GrantBook(try storage.loadGrants())
         _ = submit(machine.restore(try storage.load(), now: moment))
+        try restoreNetworks()
     }
 
     /// Performs until `stop`, or until the task is cancelled.
@@ -119,6 +134,7 @@ package actor GatewayService {
 
     /// Lets callers go and closes the doors. Instances go on.
     package func stop() {
+        count()
         isStopping = true
         for list in watchers.values {
             for watcher in list { watcher.end(GatewayFault.stopping()) }
@@ -132,7 +148,7 @@ package actor GatewayService {
         wakeUp = nil
     }
 
-    private func begin(_ errand: Errand) {
+    func begin(_ errand: Errand) {
         errands.append(errand)
         wake()
     }
@@ -143,7 +159,11 @@ package actor GatewayService {
     func tell(_ event: RegistryEvent) {
         // What ends because this process does is no event: the next one asks again.
         guard !isStopping else { return }
+        if let id = event.endsRelay, let counts = relay.close(id) {
+            _ = submit(machine.handle(.lastCounted(id, counts), now: moment))
+        }
         _ = submit(machine.handle(event, now: moment))
+        if case .observed(let id, let state) = event { reachOut(id, state.phase) }
     }
 
     /// - Returns: what to `settle` on.
@@ -244,17 +264,26 @@ package actor GatewayService {
                 sightings[id] = nil
                 let gone = GatewayFault.noInstance(id.description)
                 for watcher in watchers[id] ?? [] { watcher.end(gone) }
-            case .listen(let id, let slots): listen(id, slots)
-            case .close(let id): relay.close(id)
+            case .listen(let id, let opening): listen(id, opening)
+            case .close(let id):
+                relay.close(id)
+                leaveNetworks(id)
             case .launch, .watch, .stop, .forget, .release, .listInstances, .listHolds:
                 begin(.peer(action))
             }
         }
     }
 
-    private func listen(_ id: InstanceID, _ slots: [RelayedSlot]) {
+    private func listen(_ id: InstanceID, _ opening: Opening) {
         do throws(Errno) {
-            tell(.listening(id, try relay.open(id, slots: slots)))
+            let slots = try relay.open(
+                id, slots: opening.slots, isChild: opening.isChild, counts: opening.counts)
+            countLater()
+            if slots.isEmpty || opening.entrances.isEmpty {
+                tell(.listening(id, slots))
+            } else {
+                begin(.enter(id, slots, opening.entrances))
+            }
         } catch {
             logger.warning("cannot listen for \(id): \(error)")
             tell(.listenFailed(id, GatewayFault.internalError("listen: \(error.name)")))
@@ -279,17 +308,17 @@ package actor GatewayService {
 
     // MARK: Sockets for the relay
 
-    func openSockets(_ id: InstanceID, _ count: Int) async {
+    func openSockets(_ id: InstanceID, _ transport: Transport, _ count: Int) async {
         var request = OpenSocketsRequest()
         request.instanceIDBytes = id.bytes
-        request.transport = .tcp
+        request.transport = transport
         request.count = UInt32(count)
         do throws(Fault) {
             let (_, sockets) = try await sandbox.openSockets(request, deadline: .seconds(5))
-            relay.supply(id, sockets)
+            relay.supply(id, transport, sockets)
         } catch {
             logger.debug("no sockets inside \(id): \(error)")
-            relay.supplyFailed(id)
+            relay.supplyFailed(id, transport)
         }
     }
 

@@ -12,10 +12,10 @@ package struct InstancePlan: Sendable {
     // LIMIT: bounds where the specification sets none.
     private static let memoryBytesDefault: UInt64 = 256 << 20
     private static let diskBytesDefault: UInt64 = 1 << 30
-    private static let diskBytesMin: UInt64 = 1 << 20
+    static let diskBytesMin: UInt64 = 1 << 20
     // LIMIT: 512 processes and threads: specifications have no word for it.
-    private static let processes: UInt32 = 512
-    private static let cpuPeriods: ClosedRange<UInt64> = 1_000...1_000_000
+    static let processes: UInt32 = 512
+    static let cpuPeriods: ClosedRange<UInt64> = 1_000...1_000_000
     private static let blockWeights: ClosedRange<UInt64> = 10...1_000
 
     /// The names of this host's architecture in specifications, the usual one first.
@@ -33,7 +33,7 @@ package struct InstancePlan: Sendable {
     ///   the specification may not say.
     package init(
         record: InstanceRecord, serviceID: [UInt8], terms: BoxTerms, limits: GatewayLimits,
-        ceiling: Limits? = nil
+        budget: FamilyBudget? = nil
     ) throws(Fault) {
         guard terms.architectures.contains(where: Self.hostArchitectures.contains) else {
             throw GatewayFault.unsupported(
@@ -60,8 +60,7 @@ package struct InstancePlan: Sendable {
         request.entrypoint = terms.entrypoint
         request.environment = environment
         request.configurationPath = terms.configurationPath
-        request.limits = try Self.limits(terms, wishes)
-        if let ceiling { try Self.check(request.limits, within: ceiling) }
+        request.limits = try Self.limits(terms, wishes, budget)
         request.slots = terms.slots.map { slot in
             var message = Interfaces.Slot()
             message.port = UInt32(slot.port)
@@ -83,30 +82,47 @@ package struct InstancePlan: Sendable {
         return given.sorted { (places[$0.name] ?? 0) < (places[$1.name] ?? 0) }
     }
 
+    /// - Parameter budget: what a parent may give, for a child.
     package static func limits(
-        _ terms: BoxTerms, _ wishes: LaunchWishes
+        _ terms: BoxTerms, _ wishes: LaunchWishes, _ budget: FamilyBudget? = nil
     ) throws(Fault) -> Limits {
         var limits = Limits()
         limits.memoryBytes = try memory(terms, wishes.memoryBytes)
-        limits.processes = processes
+        limits.processes =
+            wishes.processes != 0
+            ? wishes.processes : min(processes, budget?.processesDefault ?? processes)
         limits.diskBytes = firstSaid(
-            terms.atInit.diskBytes, terms.atMost.diskBytes, diskBytesDefault)
+            wishes.diskBytes, terms.atInit.diskBytes, terms.atMost.diskBytes, diskBytesDefault)
+        if terms.atMost.diskBytes != 0, wishes.diskBytes > terms.atMost.diskBytes {
+            throw GatewayFault.outOfRange(
+                "disk_bytes", limit: terms.atMost.diskBytes, actual: wishes.diskBytes)
+        }
         guard limits.diskBytes >= diskBytesMin else {
             throw GatewayFault.belowMinimum(
                 "resources.at_init.disk_space", limit: diskBytesMin, actual: limits.diskBytes)
         }
-        limits.cpuQuotaUs = terms.atInit.cpuQuota
-        limits.cpuPeriodUs = terms.atInit.cpuPeriod
+        limits.cpuQuotaUs = firstSaid(wishes.cpuQuotaUs, terms.atInit.cpuQuota)
+        limits.cpuPeriodUs = firstSaid(wishes.cpuPeriodUs, terms.atInit.cpuPeriod)
         try check(limits.cpuPeriodUs, in: cpuPeriods, "resources.at_init.cpu_period")
+        if wishes.cpuQuotaUs != 0 { try checkCPU(limits, terms) }
+        limits.deadlineMs = firstSaid(wishes.lifetimeMs, budget?.lifetimeLeft ?? 0)
         try check(terms.atInit.blockWeight, in: blockWeights, "resources.at_init.blkio_weight")
         limits.blockIoWeight = UInt32(terms.atInit.blockWeight)
+        try budget?.check(limits)
         return limits
+    }
+
+    private static func checkCPU(_ limits: Limits, _ terms: BoxTerms) throws(Fault) {
+        var most = Limits()
+        most.cpuQuotaUs = terms.atMost.cpuQuota
+        most.cpuPeriodUs = terms.atMost.cpuPeriod
+        try FamilyBudget(parent: most).check(limits, of: "at_most")
     }
 
     /// The bounds after a change; only what changes is in the answer.
     package static func changed(
-        _ now: Limits, by request: ModifyServiceRequest, terms: BoxTerms, ceiling: Limits?
-    ) throws(Fault) -> Limits {
+        _ now: Limits, by request: ModifyServiceRequest, terms: BoxTerms
+    ) throws(Fault) -> (change: Limits, after: Limits) {
         var limits = Limits()
         if request.memoryBytes != 0 {
             guard request.memoryBytes >= GatewayLimits.memoryBytesMin else {
@@ -123,41 +139,8 @@ package struct InstancePlan: Sendable {
         if limits.memoryBytes != 0 { after.memoryBytes = limits.memoryBytes }
         if limits.cpuQuotaUs != 0 { after.cpuQuotaUs = limits.cpuQuotaUs }
         if limits.cpuPeriodUs != 0 { after.cpuPeriodUs = limits.cpuPeriodUs }
-        if terms.atMost.cpuQuota != 0 {
-            var most = Limits()
-            most.cpuQuotaUs = terms.atMost.cpuQuota
-            most.cpuPeriodUs = terms.atMost.cpuPeriod
-            try check(after, within: most)
-        }
-        if let ceiling { try check(after, within: ceiling) }
-        return limits
-    }
-
-    /// A child has no more than its parent: zero stands for no bound, and is more than any.
-    package static func check(_ limits: Limits, within parent: Limits) throws(Fault) {
-        if parent.memoryBytes != 0 {
-            guard limits.memoryBytes <= parent.memoryBytes else {
-                throw GatewayFault.outOfRange(
-                    "family.memory_bytes", limit: parent.memoryBytes, actual: limits.memoryBytes)
-            }
-        }
-        if parent.diskBytes != 0 {
-            guard limits.diskBytes <= parent.diskBytes else {
-                throw GatewayFault.outOfRange(
-                    "family.disk_bytes", limit: parent.diskBytes, actual: limits.diskBytes)
-            }
-        }
-        guard parent.cpuQuotaUs != 0 else { return }
-        // Shares of a CPU in millionths; a period of zero is the kernel's 100 ms.
-        let share = { (limits: Limits) -> UInt64 in
-            let period = limits.cpuPeriodUs == 0 ? 100_000 : limits.cpuPeriodUs
-            return limits.cpuQuotaUs == 0
-                ? .max : limits.cpuQuotaUs.multipliedReportingOverflow(by: 1_000_000).0 / period
-        }
-        guard share(limits) <= share(parent) else {
-            throw GatewayFault.outOfRange(
-                "family.cpu_quota_us", limit: parent.cpuQuotaUs, actual: limits.cpuQuotaUs)
-        }
+        try checkCPU(after, terms)
+        return (limits, after)
     }
 
     private static func memory(_ terms: BoxTerms, _ wish: UInt64) throws(Fault) -> UInt64 {
@@ -181,7 +164,7 @@ package struct InstancePlan: Sendable {
     }
 
     /// Zero stands for the kernel's default.
-    private static func check(
+    static func check(
         _ value: UInt64, in range: ClosedRange<UInt64>, _ subject: String
     ) throws(Fault) {
         guard value != 0, !range.contains(value) else { return }

@@ -1,4 +1,5 @@
 package import Interfaces
+import Syscalls
 
 /// What the gateway remembers of one instance: enough to go on after a restart, and to give the
 /// first answer again to whoever repeats a request with its key.
@@ -32,6 +33,14 @@ package struct InstanceRecord: Sendable, Equatable {
     package var fault: Fault?
     /// When the gateway heard of the end, in milliseconds since 1970; 0 before.
     package var endedAt: UInt64 = 0
+    /// Which child of its parent it is: a part of its addresses inside. 0 without a parent.
+    package var number: UInt16 = 0
+    /// The siblings that may reach it.
+    package var introducedTo: [InstanceID] = []
+    /// The bounds it may have, written down before anybody makes them; nil until its box was opened.
+    package var granted: Limits?
+    /// What passed through its slots, as of the last time it was looked at: exact once it ended.
+    package var counts: [SlotCount] = []
 
     package init(order: StartOrder, name: String, acceptedAt: UInt64) {
         id = order.id
@@ -94,7 +103,10 @@ package struct InstanceRecord: Sendable, Equatable {
             break
         case .ready:
             view.state.phase = .ready
-            view.addresses = slots.filter { $0.hostPort != 0 }.map(\.address)
+            view.addresses = entrances.flatMap { entrance in
+                slots.map { $0.address(at: entrance) }
+            }
+            view.addresses += slots.filter { $0.hostPort != 0 }.map(\.address)
         case .ended:
             view.state.phase = .ended
             if view.state.endedAtMs == 0 { view.state.endedAtMs = endedAt }
@@ -104,15 +116,40 @@ package struct InstanceRecord: Sendable, Equatable {
     }
 }
 
+extension InstanceRecord {
+    /// Where its family reaches it: its parent first.
+    package var entrances: [FamilyEntrance] {
+        guard let parent else { return [] }
+        let first = FamilyEntrance(inside: parent, address: FamilyAddress.inParent(number))
+        let address = FamilyAddress.inSibling(number)
+        return [first] + introducedTo.map { FamilyEntrance(inside: $0, address: address) }
+    }
+}
+
 /// What a request asks of an instance beside which service it is.
 package struct LaunchWishes: Sendable, Equatable {
     package var environment: [EnvironmentVariable]
-    /// 0 for what the specification says.
+    /// 0 for what the specification says, as in all that follows.
     package var memoryBytes: UInt64
+    package var diskBytes: UInt64 = 0
+    package var cpuQuotaUs: UInt64 = 0
+    package var cpuPeriodUs: UInt64 = 0
+    package var processes: UInt32 = 0
+    package var lifetimeMs: UInt64 = 0
 
     package init(environment: [EnvironmentVariable] = [], memoryBytes: UInt64 = 0) {
         self.environment = environment
         self.memoryBytes = memoryBytes
+    }
+
+    package init(_ request: StartServiceRequest) {
+        environment = request.environment
+        memoryBytes = request.memoryBytes
+        diskBytes = request.diskBytes
+        cpuQuotaUs = request.cpuQuotaUs
+        cpuPeriodUs = request.cpuPeriodUs
+        processes = request.processes
+        lifetimeMs = request.lifetimeMs
     }
 }
 
@@ -120,21 +157,39 @@ package struct LaunchWishes: Sendable, Equatable {
 package struct RelayedSlot: Sendable, Equatable {
     package let port: UInt16
     package let transport: Transport
-    /// The port on the host's loopback; 0 while there is none. Durable, so that the address stays
-    /// the same when the gateway is restarted.
+    /// The port on this host; 0 while there is none. Durable, so that the address stays the same when
+    /// the gateway is restarted.
     package var hostPort: UInt16
+    /// Where on this host.
+    package var hostAddress: UInt32
 
-    package init(port: UInt16, transport: Transport, hostPort: UInt16 = 0) {
+    package init(
+        port: UInt16, transport: Transport, hostPort: UInt16 = 0,
+        hostAddress: UInt32 = IPv4Endpoint.loopback(port: 0).address
+    ) {
         self.port = port
         self.transport = transport
         self.hostPort = hostPort
+        self.hostAddress = hostAddress
+    }
+
+    package var key: SlotKey { SlotKey(port: port, transport: transport) }
+
+    func address(at entrance: FamilyEntrance) -> Address {
+        var address = Address()
+        address.slot = UInt32(port)
+        address.transport = transport
+        address.host = IPv4Endpoint(address: entrance.address, port: port).host
+        address.port = UInt32(port)
+        address.insideBytes = entrance.inside.bytes
+        return address
     }
 
     var address: Address {
         var address = Address()
         address.slot = UInt32(port)
         address.transport = transport
-        address.host = "127.0.0.1"
+        address.host = IPv4Endpoint(address: hostAddress, port: hostPort).host
         address.port = UInt32(hostPort)
         return address
     }

@@ -3,10 +3,29 @@ package import Interfaces
 /// Parents and children.
 ///
 /// It keeps true: nobody starts under an instance that ends or ended; no family is deeper or wider
-/// than its bounds; an end is told when those of all descendants were; the tie is durable with the
-/// child's acceptance, so that no restart leaves a child without the parent it has to follow.
+/// than its bounds, and the live children of one have together no more than it has; whoever is asked
+/// to end does so when its children have; an end is told when those of all descendants were; the tie
+/// is durable with the child's acceptance, so that no restart leaves a child without the parent it has
+/// to follow.
 extension RegistryMachine {
-    func checkFamily(of parent: InstanceID) throws(Fault) {
+    // LIMIT: 5 s more than its grace time for each generation to end; then whoever waits for it ends
+    // all the same.
+    private static let endTime: UInt64 = 5_000_000_000
+
+    /// The number a new child gets: no other's whose end is still remembered.
+    func numberForChild(of parent: InstanceID) throws(Fault) -> UInt16 {
+        try checkFamily(of: parent)
+        let numbers = FamilyAddress.numbers
+        let last = max(lastNumbers[parent, default: 0], numbers.lowerBound - 1)
+        if last < numbers.upperBound { return last + 1 }
+        let taken = Set(records.values.lazy.filter { $0.parent == parent }.map(\.number))
+        guard let free = numbers.first(where: { !taken.contains($0) }) else {
+            throw GatewayFault.limitReached("children", numbers.count)
+        }
+        return free
+    }
+
+    private func checkFamily(of parent: InstanceID) throws(Fault) {
         guard let record = records[parent], activities[parent] != nil, record.stopGrace == nil
         else { throw GatewayFault.noInstance(parent.description) }
         guard children[parent, default: []].count < limits.children else {
@@ -39,18 +58,173 @@ extension RegistryMachine {
         if children[parent]?.isEmpty == true { children[parent] = nil }
     }
 
-    /// After a restart: the parent's end was written down, and the process died before its children
-    /// were told.
+    /// After a restart: the process died between a parent's word or end and its children's.
     mutating func stopLeftBehind(_ now: Moment, _ step: inout Step) {
         for id in activities.keys.sorted() {
-            guard let record = records[id], let parent = record.parent, activities[parent] == nil
+            guard let record = records[id], let parent = record.parent, record.stopGrace == nil
             else { continue }
+            guard activities[parent] == nil || records[parent]?.stopGrace != nil else { continue }
             stopAsked(id, grace: GatewayLimits.familyGrace, now, &step)
+        }
+        for id in activities.keys.sorted() where activities[id] == .serving {
+            guard let grace = records[id]?.stopGrace else { continue }
+            endWhenAlone(id, grace: grace, now, &step)
         }
     }
 
-    /// What the parent has: no child gets more.
-    package func ceiling(of id: InstanceID) -> Limits? {
-        records[id]?.parent.flatMap { records[$0]?.state.limits }
+    // MARK: Ends
+
+    /// Depth first: it is told when nobody is left that depends on it being there, or has not ended in
+    /// its time.
+    mutating func endWhenAlone(
+        _ id: InstanceID, grace: UInt32, _ now: Moment, _ step: inout Step
+    ) {
+        let generations = height(of: id)
+        guard generations > 0 else {
+            step.actions.append(.stop(id, grace: grace))
+            return
+        }
+        awaitingChildren.insert(id)
+        let patience = UInt64(generations) * (UInt64(grace) * 1_000_000 + Self.endTime)
+        errands[.stop(id)] = PendingErrand(dueAt: now.monotonic + patience)
+    }
+
+    /// Live generations below it.
+    private func height(of id: InstanceID) -> Int {
+        liveChildren(of: id).map { 1 + height(of: $0) }.max() ?? 0
+    }
+
+    mutating func childIsOver(_ parent: InstanceID, _ step: inout Step) {
+        guard awaitingChildren.contains(parent), liveChildren(of: parent).isEmpty,
+            let grace = records[parent]?.stopGrace
+        else { return }
+        awaitingChildren.remove(parent)
+        errands[.stop(parent)] = nil
+        step.actions.append(.stop(parent, grace: grace))
+    }
+
+    // MARK: Bounds
+
+    /// What its parent may give it; nil where it has none.
+    package func budget(of id: InstanceID, now: Moment) -> FamilyBudget? {
+        guard let parent = records[id]?.parent, let record = records[parent] else { return nil }
+        let limits = granted(record)
+        let siblings = liveChildren(of: parent).filter { $0 != id }
+        let deadline = record.acceptedAt + limits.deadlineMs
+        return FamilyBudget(
+            parent: limits, siblings: siblings.compactMap { records[$0]?.granted },
+            lifetimeLeft: limits.deadlineMs == 0
+                ? nil : deadline.saturatingMinus(now.wallMilliseconds))
+    }
+
+    private func granted(_ record: InstanceRecord) -> Limits {
+        record.granted ?? record.state.limits
+    }
+
+    /// Charges bounds to the parent of an instance, before anybody makes them.
+    package mutating func grant(
+        _ id: InstanceID, _ limits: Limits, now: Moment
+    ) throws(Fault) -> Step {
+        guard let record = records[id], activities[id] != nil else {
+            throw GatewayFault.noInstance(id.description)
+        }
+        if let budget = budget(of: id, now: now) { try budget.check(limits) }
+        var step = Step()
+        if record.granted != limits { setGranted(id, limits, &step) }
+        return step
+    }
+
+    /// The same for a change of what is in force: nothing its children have is taken away from them.
+    ///
+    /// - Returns: also what is in force before; `bounded` says afterwards what is.
+    package mutating func regrant(
+        _ id: InstanceID, _ limits: Limits, now: Moment
+    ) throws(Fault) -> (before: Limits, step: Step) {
+        guard let record = records[id], activities[id] != nil else {
+            throw GatewayFault.noInstance(id.description)
+        }
+        let before = granted(record)
+        if let budget = budget(of: id, now: now) { try budget.check(limits) }
+        let children = liveChildren(of: id).compactMap { records[$0]?.granted }
+        for (index, child) in children.enumerated() {
+            let others = Array(children[..<index])
+            try FamilyBudget(parent: limits, siblings: others).check(child)
+        }
+        var step = Step()
+        setGranted(id, FamilyBudget.most(before, limits), &step)
+        return (before, step)
+    }
+
+    mutating func setGranted(_ id: InstanceID, _ limits: Limits, _ step: inout Step) {
+        guard var record = records[id], activities[id] != nil else { return }
+        record.granted = limits
+        records[id] = record
+        step.writes.append(.put(record))
+    }
+
+    // MARK: Who reaches whom
+
+    func opening(_ record: InstanceRecord) -> Opening {
+        Opening(
+            slots: record.slots, isChild: record.parent != nil,
+            entrances: record.entrances.filter { activities[$0.inside] != nil },
+            counts: record.counts)
+    }
+
+    /// The entrance through which one instance would reach another.
+    ///
+    /// - Throws: where they are not siblings.
+    package func introduction(
+        of id: InstanceID, to sibling: InstanceID
+    ) throws(Fault) -> FamilyEntrance {
+        guard let one = records[id], activities[id] == .serving else {
+            throw GatewayFault.noInstance(id.description)
+        }
+        guard let other = records[sibling], activities[sibling] != nil else {
+            throw GatewayFault.noInstance(sibling.description)
+        }
+        guard id != sibling, let parent = one.parent, parent == other.parent else {
+            throw GatewayFault.forbidden("siblings")
+        }
+        return FamilyEntrance(
+            inside: sibling, address: FamilyAddress.inSibling(one.number))
+    }
+
+    /// The entrance is there.
+    package mutating func introduced(_ id: InstanceID, to sibling: InstanceID) -> Step {
+        var step = Step()
+        guard var record = records[id], activities[id] != nil,
+            !record.introducedTo.contains(sibling)
+        else { return step }
+        record.introducedTo.append(sibling)
+        records[id] = record
+        step.writes.append(.put(record))
+        announce(record, outcome(of: record), &step)
+        return step
+    }
+
+    mutating func forgetIntroductions(
+        to id: InstanceID, among parent: InstanceID, _ step: inout Step
+    ) {
+        for sibling in liveChildren(of: parent) {
+            guard var record = records[sibling], record.introducedTo.contains(id) else { continue }
+            record.introducedTo.removeAll { $0 == id }
+            records[sibling] = record
+            step.writes.append(.put(record))
+            announce(record, outcome(of: record), &step)
+        }
+    }
+
+    // MARK: Counts
+
+    mutating func counted(_ id: InstanceID, _ counts: [SlotCount], _ step: inout Step) {
+        guard var record = records[id], activities[id] != nil, record.counts != counts else {
+            return
+        }
+        record.counts = counts
+        records[id] = record
+        step.writes.append(.put(record))
+        // A figure of a few seconds ago is better than none, and nobody waits for it.
+        step.mayPrecedeWrites = true
     }
 }

@@ -25,7 +25,7 @@ extension RegistryMachine {
         }
         announce(record, nil, &step)
         step.actions.append(.watch(id))
-        if let grace = record.stopGrace { step.actions.append(.stop(id, grace: grace)) }
+        if let grace = record.stopGrace { endWhenAlone(id, grace: grace, now, &step) }
         admitWaiting(now, &step)
     }
 
@@ -62,7 +62,7 @@ extension RegistryMachine {
         records[id] = record
         if state.phase == .ready, activity == .following {
             activities[id] = .opening
-            step.actions.append(.listen(id, record.slots))
+            step.actions.append(.listen(id, opening(record)))
             return
         }
         announce(record, outcome(of: record), &step)
@@ -87,6 +87,7 @@ extension RegistryMachine {
             return
         }
         guard activity == .opening || activity == .serving else { return }
+        errands[.listen(id)] = nil
         let isNews = record.stage != .ready || record.slots != slots
         record.slots = slots
         record.stage = .ready
@@ -104,6 +105,8 @@ extension RegistryMachine {
         _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
     ) {
         switch activities[id] {
+        case .opening where GatewayFault.isTransient(fault) && !isTriedOut(.listen(id)):
+            postpone(.listen(id), now)
         case .opening:
             step.actions.append(.stop(id, grace: 0))
             failed(id, fault, now, &step)
@@ -146,7 +149,7 @@ extension RegistryMachine {
             }
             return
         }
-        step.actions.append(.stop(id, grace: grace))
+        endWhenAlone(id, grace: grace, now, &step)
     }
 
     /// It is not started for the sake of being stopped.
@@ -196,6 +199,10 @@ extension RegistryMachine {
         let id = record.id
         guard record.stopGrace == nil, losses[id, default: 0] < Self.lossesMax else { return false }
         losses[id, default: 0] += 1
+        // Theirs was the one that is lost.
+        for child in liveChildren(of: id) {
+            stopAsked(child, grace: GatewayLimits.familyGrace, now, &step)
+        }
         for errand in [Errand.watch(id), .listen(id), .stop(id)] { errands[errand] = nil }
         activities[id] = launching(record, now)
         step.actions.append(.close(id))
@@ -247,11 +254,16 @@ extension RegistryMachine {
             errands[errand] = nil
         }
         endedInOrder.append(id)
+        awaitingChildren.remove(id)
         step.writes.append(.put(record))
         step.actions.append(.close(id))
         unannounced.insert(id)
         for child in liveChildren(of: id) {
             stopAsked(child, grace: GatewayLimits.familyGrace, now, &step)
+        }
+        if let parent = record.parent {
+            forgetIntroductions(to: id, among: parent, &step)
+            childIsOver(parent, &step)
         }
         if mayHoldBox {
             holding.insert(id)

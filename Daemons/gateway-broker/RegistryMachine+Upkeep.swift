@@ -31,6 +31,13 @@ extension RegistryMachine {
         errands[errand] = PendingErrand(dueAt: now.monotonic + delay, attempts: attempts)
     }
 
+    // LIMIT: 10 attempts, some 30 s, to let a slot be reached for the first time.
+    private static let attemptsMax = 10
+
+    func isTriedOut(_ errand: Errand) -> Bool {
+        errands[errand]?.attempts ?? 0 >= Self.attemptsMax
+    }
+
     mutating func timePassed(_ now: Moment, _ step: inout Step) {
         let due = errands.filter { ($0.value.dueAt ?? .max) <= now.monotonic }.keys
             .sorted { Self.order($0) < Self.order($1) }
@@ -41,8 +48,9 @@ extension RegistryMachine {
                 if let record = records[id] { step.actions.append(.launch(record)) }
             case .watch(let id): step.actions.append(.watch(id))
             case .listen(let id):
-                if let record = records[id] { step.actions.append(.listen(id, record.slots)) }
+                if let record = records[id] { step.actions.append(.listen(id, opening(record))) }
             case .stop(let id):
+                awaitingChildren.remove(id)
                 step.actions.append(.stop(id, grace: records[id]?.stopGrace ?? 0))
             case .release(let id): step.actions.append(.release(id))
             case .listInstances: step.actions.append(.listInstances)

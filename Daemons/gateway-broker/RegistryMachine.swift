@@ -31,6 +31,10 @@ package struct RegistryMachine: Sendable {
     var holding: Set<InstanceID> = []
     /// Those that are live, or whose end nobody was told, by their parent.
     var children: [InstanceID: Set<InstanceID>] = [:]
+    /// The highest number any child of an instance had.
+    var lastNumbers: [InstanceID: UInt16] = [:]
+    /// Those that are to end when their children have.
+    var awaitingChildren: Set<InstanceID> = []
 
     package init(
         limits: GatewayLimits, tokenDigest: @escaping @Sendable (InstanceID) -> TokenDigest
@@ -97,6 +101,14 @@ package struct RegistryMachine: Sendable {
             holdsListed(holders, &step)
         case .listingFailed(let listing):
             postpone(listing == .instances ? .listInstances : .listHolds, now)
+        case .counted(let counts):
+            for (id, counts) in counts.sorted(by: { $0.key < $1.key }) {
+                counted(id, counts, &step)
+            }
+        case .lastCounted(let id, let counts):
+            records[id]?.counts = counts
+        case .bounded(let id, let limits):
+            setGranted(id, limits, &step)
         case .timePassed:
             timePassed(now, &step)
         }
@@ -128,10 +140,11 @@ package struct RegistryMachine: Sendable {
                 throw GatewayFault.limitReached("instances-per-user", limits.instancesPerUser)
             }
         }
-        if let parent = order.parent { try checkFamily(of: parent) }
+        let number = try order.parent.map { id throws(Fault) in try numberForChild(of: id) } ?? 0
         let name = order.name.isEmpty ? madeName(order) : order.name
         guard names[name] == nil else { throw GatewayFault.nameTaken(name) }
-        let record = InstanceRecord(order: order, name: name, acceptedAt: now.wallMilliseconds)
+        var record = InstanceRecord(order: order, name: name, acceptedAt: now.wallMilliseconds)
+        record.number = number
         index(record)
         activities[order.id] = .waiting(isNew: true)
         waiting.append(order.id)
@@ -189,11 +202,7 @@ package struct RegistryMachine: Sendable {
                 }
             case .ready:
                 activities[record.id] = .serving
-                step.actions.append(.listen(record.id, record.slots))
                 step.actions.append(.watch(record.id))
-                if let grace = record.stopGrace {
-                    step.actions.append(.stop(record.id, grace: grace))
-                }
             case .ended:
                 endedInOrder.append(record.id)
             }
@@ -201,6 +210,10 @@ package struct RegistryMachine: Sendable {
         }
         endedInOrder.sort {
             (records[$0]?.endedAt ?? 0, $0) < (records[$1]?.endedAt ?? 0, $1)
+        }
+        // Not before all are known: whom it reaches depends on who else is there.
+        for record in records.values.filter({ $0.stage == .ready }).sorted(by: { $0.id < $1.id }) {
+            step.actions.append(.listen(record.id, opening(record)))
         }
         stopLeftBehind(now, &step)
         errands[.forgetOld] = PendingErrand(dueAt: now.monotonic)
@@ -222,6 +235,9 @@ package struct RegistryMachine: Sendable {
         records[record.id] = record
         keys[OwnedKey(owner: record.owner, key: record.key)] = record.id
         tokens[tokenDigest(record.id)] = record.id
+        if let parent = record.parent {
+            lastNumbers[parent] = max(lastNumbers[parent, default: 0], record.number)
+        }
         guard record.stage != .ended else { return }
         names[record.name] = record.id
         if let parent = record.parent { children[parent, default: []].insert(record.id) }
@@ -239,12 +255,17 @@ package struct RegistryMachine: Sendable {
         holding.remove(id)
         leaveFamily(record)
         losses[id] = nil
+        lastNumbers[id] = nil
+        awaitingChildren.remove(id)
         for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id), .release(id)] {
             errands[errand] = nil
         }
         step.actions.append(.retract(id))
         // Its end was never told, and perhaps somebody's waits for it.
-        if let parent = record.parent { announceEnd(parent, &step) }
+        if let parent = record.parent {
+            childIsOver(parent, &step)
+            announceEnd(parent, &step)
+        }
     }
 
     func announce(_ record: InstanceRecord, _ outcome: Outcome?, _ step: inout Step) {

@@ -35,6 +35,12 @@ package enum RegistryEvent: Sendable, Equatable {
     case supervisorListed([InstanceState])
     case holdsListed([String])
     case listingFailed(Listing)
+    /// What passed through slots until now, of instances that go on.
+    case counted([InstanceID: [SlotCount]])
+    /// The relay let go of an instance that is about to end: what passed in all.
+    case lastCounted(InstanceID, [SlotCount])
+    /// Its bounds were changed, or stayed as these.
+    case bounded(InstanceID, Limits)
     case timePassed
 
     package enum Listing: Sendable { case instances, holds }
@@ -95,8 +101,8 @@ package enum RegistryAction: Sendable, Equatable {
     case stop(InstanceID, grace: UInt32)
     /// Let the supervisor drop its record and its output.
     case forget(InstanceID)
-    /// Listen on the slots' host ports, on any port where it is 0 or taken.
-    case listen(InstanceID, [RelayedSlot])
+    /// Let its slots be reached.
+    case listen(InstanceID, Opening)
     case close(InstanceID)
     /// Let go of the box.
     case release(InstanceID)
@@ -116,6 +122,17 @@ package enum RegistryAction: Sendable, Equatable {
         case .listInstances, .listHolds: nil
         }
     }
+}
+
+/// How the slots of an instance can be reached.
+package struct Opening: Sendable, Equatable {
+    /// With the host ports to listen on: any port where it is 0 or taken.
+    package let slots: [RelayedSlot]
+    package let isChild: Bool
+    /// Inside which other instances, and where.
+    package let entrances: [FamilyEntrance]
+    /// Where counting goes on.
+    package let counts: [SlotCount]
 }
 
 /// What a start came to.

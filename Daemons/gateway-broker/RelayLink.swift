@@ -1,16 +1,6 @@
 package import Channel
 package import Syscalls
 
-/// Bytes delivered through a slot, exact, each counted when the receiving socket took it.
-package final class RelayedTraffic {
-    package internal(set) var toInstance: UInt64 = 0
-    package internal(set) var fromInstance: UInt64 = 0
-    /// Connections taken so far.
-    package internal(set) var connections: UInt64 = 0
-
-    package init() {}
-}
-
 /// A stream socket with an owner that can be shared and put in a list.
 package final class RelaySocket {
     let descriptor: Descriptor
@@ -31,7 +21,9 @@ package final class RelaySocket {
 package final class RelayLink {
     private let near: RelaySocket
     private let far: RelaySocket
-    private let traffic: RelayedTraffic
+    let traffic: RelayedTraffic
+    /// What it came through; nil for a tunnel.
+    let entrance: RelayEntrance?
     private let loop: EventLoop
     private let shop: RelayWorkshop
     private var outward = Direction()
@@ -43,24 +35,27 @@ package final class RelayLink {
     /// Where it stands in its owner's list.
     var index = 0
     private var wasActive = true
-    private var idleSweeps = 0
+    private var idleSince: Instant
 
     /// - Parameter far: may still be connecting.
     package init(
-        near: RelaySocket, far: RelaySocket, traffic: RelayedTraffic, loop: EventLoop,
-        shop: RelayWorkshop, onEnd: @escaping (RelayLink) -> Void
+        near: RelaySocket, far: RelaySocket, traffic: RelayedTraffic,
+        entrance: RelayEntrance? = nil, loop: EventLoop, shop: RelayWorkshop,
+        onEnd: @escaping (RelayLink) -> Void
     ) {
         self.near = near
         self.far = far
         self.traffic = traffic
+        self.entrance = entrance
         self.loop = loop
+        idleSince = loop.now
         self.shop = shop
         self.onEnd = onEnd
     }
 
     /// Begins to relay.
     package func start() throws(Errno) {
-        traffic.connections += 1
+        traffic.count.connections += 1
         nearWatch = try loop.watch(near.descriptor, .relay) { [self] in nearIsReady($0) }
         farWatch = try loop.watch(far.descriptor, .relay) { [self] in farIsReady($0) }
     }
@@ -90,10 +85,10 @@ package final class RelayLink {
     private func runBoth() {
         let out = outward.run(
             from: near.descriptor, to: far.descriptor, with: shop, isLast: inward.hasEnded)
-        traffic.toInstance += out.moved
+        traffic.count.toInstance += out.moved
         let back = inward.run(
             from: far.descriptor, to: near.descriptor, with: shop, isLast: outward.hasEnded)
-        traffic.fromInstance += back.moved
+        traffic.count.fromInstance += back.moved
         if out.hasFailed || back.hasFailed { return abort() }
         if outward.hasEnded, inward.hasEnded { return finish() }
         guard out.wantsMore || back.wantsMore, turn == nil else { return }
@@ -104,11 +99,22 @@ package final class RelayLink {
         }
     }
 
-    /// For the owner's sweep, every half of the idle time-out: whether it moved in the last two.
-    func keepsMoving() -> Bool {
-        idleSweeps = wasActive ? 0 : idleSweeps + 1
-        wasActive = false
-        return idleSweeps < 2
+    /// For the owner's sweeps: whether nothing moved for so long. What moved between two of them counts
+    /// as moving at the later one, so that no time is read while bytes move.
+    func isIdle(_ time: Duration, _ now: Instant) -> Bool {
+        if wasActive {
+            wasActive = false
+            idleSince = now
+        }
+        return idleSince.advanced(by: time) <= now
+    }
+
+    /// What it carried so far.
+    var count: SlotCount {
+        var count = SlotCount(traffic.count.slot)
+        count.toInstance = outward.delivered
+        count.fromInstance = inward.delivered
+        return count
     }
 
     /// Ends it at once; both sides see a reset.
@@ -148,6 +154,8 @@ private struct Direction: ~Copyable {
     /// Until the end of the source is announced: past that, no event follows.
     var mayTrustShortReads = true
     private(set) var hasEnded = false
+
+    var delivered: UInt64 { pump.delivered }
 
     mutating func run(
         from source: borrowing Descriptor, to sink: borrowing Descriptor, with shop: RelayWorkshop,

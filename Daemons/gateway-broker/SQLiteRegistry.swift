@@ -58,6 +58,16 @@ package struct SQLiteRegistry: RegistryStorage {
                     ) STRICT, WITHOUT ROWID
                     """)
         }
+        migrator.registerMigration("3 families reached and bounded") { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE instance ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE instance ADD COLUMN introduced BLOB NOT NULL DEFAULT X'';
+                    ALTER TABLE instance ADD COLUMN granted BLOB;
+                    ALTER TABLE instance ADD COLUMN counts TEXT NOT NULL DEFAULT '';
+                    """)
+        }
+        migrateNetworks(&migrator)
     }
 
     package func load() throws(StorageFailure) -> [InstanceRecord] {
@@ -100,13 +110,15 @@ package struct SQLiteRegistry: RegistryStorage {
             sql: """
                 INSERT INTO instance (
                     id, owner, key, content, name, reference, accepted_at, ready_deadline,
-                    service_id, stage, stop_grace, slots, wishes, state, fault, ended_at, parent
-                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    service_id, stage, stop_grace, slots, wishes, state, fault, ended_at, parent,
+                    number, introduced, granted, counts
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET
                     service_id = excluded.service_id, stage = excluded.stage,
                     stop_grace = excluded.stop_grace, slots = excluded.slots,
                     wishes = excluded.wishes, state = excluded.state, fault = excluded.fault,
-                    ended_at = excluded.ended_at
+                    ended_at = excluded.ended_at, introduced = excluded.introduced,
+                    granted = excluded.granted, counts = excluded.counts
                 """,
             arguments: [
                 Data(record.id.bytes), Int64(record.owner), Data(record.key),
@@ -116,6 +128,8 @@ package struct SQLiteRegistry: RegistryStorage {
                 SlotText.text(record.slots), try record.wishes.map(wishes),
                 try record.state.serializedData(), try record.fault?.message.serializedData(),
                 Int64(clamping: record.endedAt), record.parent.map { Data($0.bytes) },
+                Int64(record.number), Data(record.introducedTo.flatMap(\.bytes)),
+                try record.granted?.serializedData(), SlotText.text(record.counts),
             ])
     }
 
@@ -124,6 +138,11 @@ package struct SQLiteRegistry: RegistryStorage {
         var request = StartServiceRequest()
         request.environment = wishes.environment
         request.memoryBytes = wishes.memoryBytes
+        request.diskBytes = wishes.diskBytes
+        request.cpuQuotaUs = wishes.cpuQuotaUs
+        request.cpuPeriodUs = wishes.cpuPeriodUs
+        request.processes = wishes.processes
+        request.lifetimeMs = wishes.lifetimeMs
         return try request.serializedData()
     }
 
@@ -144,38 +163,27 @@ package struct SQLiteRegistry: RegistryStorage {
         record.slots = slots
         if let stored: Data = row["wishes"] {
             let request = try StartServiceRequest(serializedBytes: stored)
-            record.wishes = LaunchWishes(
-                environment: request.environment, memoryBytes: request.memoryBytes)
+            record.wishes = LaunchWishes(request)
         }
         record.state = try InstanceState(serializedBytes: row["state"] as Data)
         if let stored: Data = row["fault"] {
             record.fault = Fault(try WireFault(serializedBytes: stored))
         }
         record.endedAt = row["ended_at"]
+        record.number = row["number"]
+        let introduced = bytes(row["introduced"])
+        record.introducedTo = stride(from: 0, to: introduced.count, by: 16).compactMap {
+            InstanceID(introduced[$0..<min($0 + 16, introduced.count)])
+        }
+        if let stored: Data = row["granted"] {
+            record.granted = try Limits(serializedBytes: stored)
+        }
+        guard let counts = SlotText.counts(row["counts"]) else {
+            throw StorageFailure.broken("counts of \(id)")
+        }
+        record.counts = counts
         return record
     }
 
     static func bytes(_ data: Data) -> [UInt8] { [UInt8](data) }
-}
-
-/// Slots as a column: "6379/tcp/41234 53/udp/0", readable with any SQLite shell.
-package enum SlotText {
-    package static func text(_ slots: [RelayedSlot]) -> String {
-        slots.map { "\($0.port)/\($0.transport == .udp ? "udp" : "tcp")/\($0.hostPort)" }
-            .joined(separator: " ")
-    }
-
-    package static func slots(_ text: String) -> [RelayedSlot]? {
-        var slots: [RelayedSlot] = []
-        for word in text.split(separator: " ") {
-            let parts = word.split(separator: "/", omittingEmptySubsequences: false)
-            guard parts.count == 3, let port = UInt16(parts[0]), let host = UInt16(parts[2]),
-                parts[1] == "tcp" || parts[1] == "udp"
-            else { return nil }
-            slots.append(
-                RelayedSlot(
-                    port: port, transport: parts[1] == "udp" ? .udp : .tcp, hostPort: host))
-        }
-        return slots
-    }
 }

@@ -28,9 +28,13 @@ package enum NameRule {
 /// The checks of a start that need nothing but the request. What depends on the service
 /// (declared variables, its bounds) is checked by `InstancePlan` when its box is open.
 package enum StartCheck {
-    /// - Parameter id: random, for the instance if this request is the first with its key.
+    /// - Parameters:
+    ///   - parent: the instance that asks, or that the request names.
+    ///   - isAskedByParent: then its keys are its own.
+    ///   - id: random, for the instance if this request is the first with its key.
     package static func order(
-        _ request: StartServiceRequest, owner: UInt32, parent: InstanceID? = nil, id: InstanceID
+        _ request: StartServiceRequest, owner: UInt32, parent: InstanceID? = nil,
+        isAskedByParent: Bool = true, id: InstanceID
     ) throws(Fault) -> StartOrder {
         guard GatewayLimits.keyBytes.contains(request.keyBytes.count) else {
             throw GatewayFault.badKey(bytes: request.keyBytes.count)
@@ -48,6 +52,7 @@ package enum StartCheck {
             throw GatewayFault.belowMinimum(
                 "memory_bytes", limit: GatewayLimits.memoryBytesMin, actual: memory)
         }
+        try checkBounds(request)
         let deadline =
             request.readyDeadlineMs == 0
             ? GatewayLimits.readyDeadlineDefault : request.readyDeadlineMs
@@ -57,11 +62,30 @@ package enum StartCheck {
                 actual: UInt64(deadline))
         }
         return StartOrder(
-            id: id, owner: owner, key: key(request.keyBytes, of: parent),
-            content: content(of: request),
+            id: id, owner: owner,
+            key: key(request.keyBytes, of: isAskedByParent ? parent : nil),
+            content: content(of: request, isAskedByParent ? nil : parent),
             reference: reference, name: request.name,
-            wishes: LaunchWishes(environment: request.environment, memoryBytes: memory),
+            wishes: LaunchWishes(request),
             readyDeadline: deadline, parent: parent)
+    }
+
+    private static func checkBounds(_ request: StartServiceRequest) throws(Fault) {
+        let disk = request.diskBytes
+        guard disk == 0 || disk >= InstancePlan.diskBytesMin else {
+            throw GatewayFault.belowMinimum(
+                "disk_bytes", limit: InstancePlan.diskBytesMin, actual: disk)
+        }
+        guard request.processes <= InstancePlan.processes else {
+            throw GatewayFault.outOfRange(
+                "processes", limit: UInt64(InstancePlan.processes),
+                actual: UInt64(request.processes))
+        }
+        try InstancePlan.check(request.cpuPeriodUs, in: InstancePlan.cpuPeriods, "cpu_period_us")
+        guard request.lifetimeMs <= GatewayLimits.lifetimeMsMax else {
+            throw GatewayFault.outOfRange(
+                "lifetime_ms", limit: GatewayLimits.lifetimeMsMax, actual: request.lifetimeMs)
+        }
     }
 
     /// A key is its caller's own: what a child's parent calls "1" is not what its owner does.
@@ -99,7 +123,9 @@ package enum StartCheck {
 
     /// SHA-256 of what the request asks for, its key left out. Each part is preceded by its length,
     /// so that no two requests have the same bytes.
-    private static func content(of request: StartServiceRequest) -> [UInt8] {
+    private static func content(
+        of request: StartServiceRequest, _ parent: InstanceID?
+    ) -> [UInt8] {
         var hash = SHA256()
         func add(_ bytes: some Collection<UInt8>) {
             hash.update(data: bigEndian(UInt64(bytes.count)))
@@ -112,6 +138,16 @@ package enum StartCheck {
         for variable in request.environment {
             add(variable.name.utf8)
             add(variable.valueBytes)
+        }
+        // What came later and is not asked for leaves the digest as it was.
+        let bounds = [
+            request.diskBytes, request.cpuQuotaUs, request.cpuPeriodUs, UInt64(request.processes),
+            request.lifetimeMs,
+        ]
+        if parent != nil || bounds.contains(where: { $0 != 0 }) {
+            add("bounds".utf8)
+            for bound in bounds { add(bigEndian(bound)) }
+            add(parent?.bytes ?? [])
         }
         return Array(hash.finalize())
     }

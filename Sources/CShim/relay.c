@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,4 +46,30 @@ int celaut_reset_on_close(int socket)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     RETRY(setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+
+ssize_t celaut_relay_receive_from(
+    int socket, void *buffer, size_t bytes, uint32_t *address, uint16_t *port)
+{
+    struct sockaddr_in from = {0};
+    socklen_t length = sizeof from;
+    ssize_t result;
+    do
+        result = recvfrom(
+            socket, buffer, bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+    while (result < 0 && errno == EINTR);
+    if (result < 0)
+        return -errno;
+    *address = ntohl(from.sin_addr.s_addr);
+    *port = ntohs(from.sin_port);
+    return result;
+}
+
+ssize_t celaut_relay_send_to(
+    int socket, const void *buffer, size_t bytes, uint32_t address, uint16_t port)
+{
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address)};
+    RETRY(sendto(
+        socket, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to));
 }

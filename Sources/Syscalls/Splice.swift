@@ -198,7 +198,7 @@ package final class RelayPipe {
 }
 
 /// What the pumps of one thread share: a buffer, and a bounded number of pipes.
-// SAFETY: the buffer is private to this file and lent to system calls only.
+// SAFETY: the buffer is private to this module and lent to system calls only.
 @safe
 package final class RelayWorkshop {
     // LIMIT: one buffer for all connections of a thread. Measured: past this a splice through a pipe is cheaper than two copies.
@@ -207,7 +207,7 @@ package final class RelayWorkshop {
     static let spliceBytesMax = 1 << 20
     static let streamBytesMin = 16_384
 
-    fileprivate let buffer: UnsafeMutableRawBufferPointer
+    let buffer: UnsafeMutableRawBufferPointer
     private var free: [RelayPipe] = []
     private var made = 0
     private let pipesMax: Int
@@ -250,7 +250,7 @@ package final class RelayWorkshop {
 }
 
 extension Errno {
-    fileprivate init(negative result: Int) {
+    init(negative result: Int) {
         self.init(code: Int32(clamping: -result))
     }
 }

@@ -1,7 +1,8 @@
-// The five calls a relay spends its time in, and what Swift's Glibc does not show of sockets. Each
+// The calls a relay spends its time in, and what Swift's Glibc does not show of sockets. Each
 // is one system call, made again when interrupted; a negative result is -errno, so that nothing on
 // this path reads a thread-local variable from Swift.
 #pragma once
+#include <stdint.h>
 #include <sys/types.h>
 
 /// Moves up to `bytes` between a pipe and a socket without waiting.
@@ -14,6 +15,13 @@ ssize_t celaut_relay_discard(int socket, size_t bytes);
 ssize_t celaut_relay_send(int socket, const void *buffer, size_t bytes);
 /// Writes to a pipe without waiting.
 ssize_t celaut_relay_write(int pipe, const void *buffer, size_t bytes);
+
+/// Receives one datagram of an IPv4 socket without waiting, and who sent it, in host order.
+ssize_t celaut_relay_receive_from(
+    int socket, void *buffer, size_t bytes, uint32_t *address, uint16_t *port);
+/// Sends one datagram without waiting. The address is in host order.
+ssize_t celaut_relay_send_to(
+    int socket, const void *buffer, size_t bytes, uint32_t address, uint16_t port);
 
 /// Closing the socket will reset the connection.
 int celaut_reset_on_close(int socket);

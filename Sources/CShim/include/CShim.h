@@ -46,6 +46,7 @@
 
 #include "CExecutor.h"
 #include "CHeap.h"
+#include "CLookup.h"
 #include "CRelay.h"
 #include "CSandbox.h"
 

@@ -21,8 +21,8 @@ struct SeededGenerator: RandomNumberGenerator {
 
 /// The registry, its storage, a supervisor, a box-builder and callers, with faults between them.
 struct RegistryChaos {
-    private var random: SeededGenerator
-    private var registry: RegistryFixture
+    var random: SeededGenerator
+    var registry: RegistryFixture
     /// Work given out whose answer is still to come.
     private var pending: [RegistryAction] = []
     private var supervisor: [InstanceID: InstanceState] = [:]
@@ -34,7 +34,10 @@ struct RegistryChaos {
     private var launches: [InstanceID: Int] = [:]
     /// Keys and ids differ, so that a key that was forgotten can come again.
     private var nextKey: UInt8 = 1
-    private var nextID: UInt8 = 1
+    var nextID: UInt8 = 1
+    var parents: [UInt8: InstanceID] = [:]
+    /// When somebody first asked an instance to end.
+    var askedAt: [InstanceID: UInt64] = [:]
     private var faults = true
     private(set) var broken: [String] = []
 
@@ -43,6 +46,8 @@ struct RegistryChaos {
         var limits = GatewayLimits()
         limits.startsInProgress = 2
         limits.endedInstances = 4
+        limits.familyDepth = 4
+        limits.children = 3
         registry = RegistryFixture(limits: limits)
     }
 
@@ -62,12 +67,14 @@ struct RegistryChaos {
             "the supervisor still knows \(supervisor.count)")
     }
 
-    private mutating func chance(_ percent: UInt64) -> Bool {
+    mutating func chance(_ percent: UInt64) -> Bool {
         random.next() % 100 < percent
     }
 
     private mutating func act() {
-        switch random.next() % 12 {
+        switch random.next() % 14 {
+        case 12 where faults: introduceSomebody()
+        case 13 where faults: changeSomething()
         case 0 where faults: startSomething()
         case 1 where faults: stopSomething()
         case 2 where faults: if chance(10) { restartGateway() }
@@ -90,7 +97,7 @@ struct RegistryChaos {
         let number = isNew ? nextKey : acknowledged.keys.sorted()[0]
         if isNew { nextKey += 1 }
         nextID += 1
-        let order = RegistryFixture.order(nextID, key: number)
+        let order = order(number, isNew: isNew)
         var machine = registry.machine
         guard let (id, step) = try? machine.start(order, isMaintainer: false, now: registry.now)
         else { return }
@@ -216,6 +223,15 @@ struct RegistryChaos {
             return tell(.launchFailed(record.id, Fault(.notFound, subject: "box")))
         }
         holds.insert(record.id)
+        do throws(Fault) {
+            let memory = record.parent == nil ? 1_000 : 100 + random.next() % 500
+            let limits = record.granted ?? Self.limits(memory: memory)
+            let step = try registry.machine.grant(record.id, limits, now: registry.now)
+            registry.store(step.writes)
+            take(step)
+        } catch {
+            return tell(.launchFailed(record.id, error))
+        }
         if fails, chance(50) {
             return tell(.launchFailed(record.id, Fault(.unavailable)))
         }
@@ -239,26 +255,33 @@ struct RegistryChaos {
 
     // MARK: Steps
 
-    private mutating func tell(_ event: RegistryEvent) {
+    mutating func tell(_ event: RegistryEvent) {
         take(registry.tell(event))
     }
 
-    private mutating func take(_ step: Step) {
+    mutating func take(_ step: Step) {
         for action in step.actions {
             switch action {
             case .announce(let id, let view, let outcome):
+                if view.state.phase == .ended {
+                    let hasNobody = registry.machine.liveChildren(of: id).isEmpty
+                    check(hasNobody, "an end was told before those of its children")
+                }
                 announced[id] = (view.state.phase, outcome?.kind)
                 let isForgotten = step.writes.contains(.delete(id))
                 if outcome != nil, !isForgotten {
                     check(registry.stored[id] != nil, "an outcome was told that is not stored")
                 }
             case .retract(let id): announced[id] = nil
-            case .listen(let id, let slots):
+            case .stop(let id, _) where isEarly(id):
+                check(false, "a parent was told to end before its children had")
+                pending.append(action)
+            case .listen(let id, let opening):
                 if faults, chance(5) {
                     tell(.listenFailed(id, Fault(.internal)))
                 } else {
                     listening.insert(id)
-                    let opened = slots.map {
+                    let opened = opening.slots.map {
                         RelayedSlot(
                             port: $0.port, transport: $0.transport,
                             hostPort: $0.hostPort == 0 ? 40_000 : $0.hostPort)
@@ -273,11 +296,12 @@ struct RegistryChaos {
 
     // MARK: What must be true
 
-    private mutating func check(_ holds: Bool, _ what: String) {
+    mutating func check(_ holds: Bool, _ what: String) {
         if !holds, !broken.contains(what) { broken.append(what) }
     }
 
-    private mutating func invariants() {
+    mutating func invariants() {
+        familyInvariants()
         let machine = registry.machine
         for (id, record) in machine.records {
             guard record.stage != .ended else {

@@ -63,13 +63,17 @@ struct RegistryFixture {
     }
 
     private mutating func store(_ step: Step) -> Step {
-        for write in step.writes {
+        store(step.writes)
+        return step
+    }
+
+    mutating func store(_ writes: [RegistryWrite]) {
+        for write in writes {
             switch write {
             case .put(let record): stored[record.id] = record
             case .delete(let id): stored[id] = nil
             }
         }
-        return step
     }
 
     static func slots(hostPort: UInt16 = 0) -> [RelayedSlot] {
@@ -112,7 +116,7 @@ extension Step {
             case .watch: "watch"
             case .stop(_, let grace): "stop \(grace)"
             case .forget: "forget"
-            case .listen(_, let slots): "listen \(slots.map(\.hostPort))"
+            case .listen(_, let opening): "listen \(opening.slots.map(\.hostPort))"
             case .close: "close"
             case .release: "release"
             case .announce(_, let view, let outcome):

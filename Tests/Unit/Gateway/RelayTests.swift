@@ -12,30 +12,34 @@ final class RelayBench {
     let loop: EventLoop
     let target: Descriptor
     let port: UInt16
-    lazy var relay = Relay(loop: loop, limits: limits) { [unowned self] id, count in
-        asked.append(count)
+    lazy var relay = Relay(loop: loop, limits: limits, policy: policy) {
+        [unowned self] id, transport, count in
+        if transport == .tcp { asked.append(count) }
         guard supplies else { return }
-        _ = loop.schedule(after: .zero) { self.supply(count) }
+        _ = loop.schedule(after: .zero) { self.supply(transport, count) }
     }
     private let limits: RelayLimits
+    private let policy: PublishPolicy
     private(set) var asked: [Int] = []
     /// Answers requests for sockets; false leaves them open.
     var supplies = true
     let id = RegistryFixture.id(1)
 
-    init(limits: RelayLimits = RelayLimits()) throws {
+    init(limits: RelayLimits = RelayLimits(), policy: PublishPolicy = PublishPolicy()) throws {
+        self.policy = policy
         loop = try EventLoop()
         target = try InternetSocket.listen(.loopback(port: 0))
         port = try InternetSocket.localEndpoint(target).port
         self.limits = limits
     }
 
-    func supply(_ count: Int) {
+    func supply(_ transport: Transport, _ count: Int) {
         let parcel = Parcel()
+        let kind: Socket.Kind = transport == .udp ? .datagram : .stream
         for _ in 0..<count {
-            if let socket = try? InternetSocket.make() { parcel.append(socket) }
+            if let socket = try? InternetSocket.make(kind: kind) { parcel.append(socket) }
         }
-        relay.supply(id, parcel)
+        relay.supply(id, transport, parcel)
     }
 
     func open(hostPort: UInt16 = 0) throws -> UInt16 {
@@ -105,7 +109,7 @@ final class RelayBench {
         return error
     }
 
-    var traffic: RelayedTraffic? { relay.traffic(id)[port] }
+    var traffic: SlotCount? { relay.traffic(id).first }
 }
 
 final class RelaySocketForTests {
