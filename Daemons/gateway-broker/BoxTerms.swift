@@ -17,6 +17,9 @@ package struct BoxTerms: Sendable, Equatable {
     package var slots: [RelayedSlot] = []
     /// The protocols it must find spoken by its gateway, each by its tags.
     package var gatewayProtocols: [[String]] = []
+    package var networks: [DeclaredNetwork] = []
+    /// The slots again, with what is spoken on each.
+    package var exposed: [ExposedSlot] = []
 
     /// What a specification that names no file gets.
     package static let configurationPathDefault = ["__config__"]
@@ -58,7 +61,15 @@ package struct BoxTerms: Sendable, Equatable {
         // A service that says nothing of its most has what it starts with.
         atMost = Resources(said?.atMost ?? Sysresources(), or: said?.atInit ?? .standard)
         gatewayProtocols = service.container.nodeProtocolStack.map(\.tags)
-        for slot in service.api.slots { slots.append(try Self.slot(slot)) }
+        networks = service.networks.map { DeclaredNetwork($0) }
+        for slot in service.api.slots {
+            let relayed = try Self.slot(slot)
+            slots.append(relayed)
+            exposed.append(
+                ExposedSlot(
+                    slot: relayed,
+                    protocols: slot.transport.tags + slot.protocolStack.flatMap(\.tags)))
+        }
     }
 
     private static func slot(_ slot: ServiceModel.Slot) throws(Fault) -> RelayedSlot {

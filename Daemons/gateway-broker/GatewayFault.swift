@@ -53,6 +53,13 @@ package enum GatewayFault {
             lines: Array(declared.sorted().prefix(40)))
     }
 
+    /// A network the service does not declare; `lines` has those it does.
+    package static func undeclaredNetwork(_ tag: String, declared: [String]) -> Fault {
+        Fault(
+            .forbidden, reason: .unknownKey, subject: "network \(printable(tag))",
+            lines: Array(declared.sorted().prefix(40)))
+    }
+
     /// Understood and not offered; `lines` has what is.
     package static func unsupported(_ subject: String, offered: [String] = []) -> Fault {
         Fault(.unsupported, subject: subject, lines: offered)

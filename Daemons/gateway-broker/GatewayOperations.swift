@@ -60,6 +60,14 @@ package protocol GatewayOperations: Actor {
     func introduce(
         _ request: IntroduceServiceRequest, by caller: GatewayCaller
     ) async throws(Fault) -> ServiceInstance
+    /// The peers an instance has in a network it declared.
+    func resolve(
+        _ request: ResolveNetworkRequest, by caller: GatewayCaller
+    ) async throws(Fault) -> ResolveNetworkReply
+    func listNetworks(_ caller: GatewayCaller, items: Items<NetworkRecord>) async throws(Fault)
+    func testNetwork(
+        _ request: TestNetworkRequest, by caller: GatewayCaller
+    ) async throws(Fault) -> TestNetworkReply
     /// A stream or packet socket; whoever holds it is connected to the slot.
     func tunnel(
         _ request: OpenTunnelRequest, by caller: GatewayCaller

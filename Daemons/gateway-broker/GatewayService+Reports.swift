@@ -10,6 +10,8 @@ extension GatewayService {
     // LIMIT: 100 ms to 1 h between two reports.
     private static let intervals: ClosedRange<UInt32> = 100...3_600_000
     private static let intervalDefault: UInt32 = 1_000
+    // LIMIT: 40 lines that were written before somebody looked.
+    private static let outputLinesFirst: UInt32 = 40
     // LIMIT: 64 connections in a report.
     private static let connectionsMax = 64
 
@@ -68,15 +70,40 @@ extension GatewayService {
             throw GatewayFault.outOfRange(
                 "interval_ms", limit: UInt64(Self.intervals.upperBound), actual: UInt64(interval))
         }
-        guard !request.output else {
-            throw GatewayFault.unsupported("output", offered: ["ReadServiceOutput"])
-        }
+        // Both send: what is written goes out when it is, not when the next report is due.
+        async let output: Void = follow(request.output ? request.instance : nil, caller, items)
         while true {
             var item = ObserveServiceItem()
             item.report = try await report(id)
+            let isOver = item.report.instance.state.phase == .ended
+            // All it said comes before the word that it says no more.
+            if isOver { await output }
             try await items.send(item)
-            if item.report.instance.state.phase == .ended { return }
+            if isOver { return }
             try await pause(id, .milliseconds(Int64(interval)))
+        }
+    }
+
+    /// What an instance writes from now on, until it ended or nobody listens.
+    private func follow(
+        _ instance: InstanceReference?, _ caller: GatewayCaller, _ items: Items<ObserveServiceItem>
+    ) async {
+        guard let instance else { return }
+        var request = ReadServiceOutputRequest()
+        request.instance = instance
+        request.tailLines = Self.outputLinesFirst
+        request.follow = true
+        do throws(Fault) {
+            try await readOutput(
+                request, by: caller,
+                items: Items { (output: OutputItem) async throws(Fault) in
+                    var item = ObserveServiceItem()
+                    item.output = output
+                    try await items.send(item)
+                })
+        } catch {
+            // The reports go on, or end for the same reason.
+            logger.debug("output is not observed any more: \(error)")
         }
     }
 

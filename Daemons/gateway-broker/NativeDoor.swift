@@ -80,6 +80,24 @@ package actor NativeDoor<Operations: GatewayOperations>: GatewayBrokerHandler {
         try await operations.introduce(request, by: caller(context))
     }
 
+    package func resolveNetwork(
+        _ request: ResolveNetworkRequest, context: CallContext
+    ) async throws(Fault) -> ResolveNetworkReply {
+        try await operations.resolve(request, by: caller(context))
+    }
+
+    package func listNetworks(
+        _ request: ListNetworksRequest, context: CallContext, items sink: ItemSink<NetworkRecord>
+    ) async throws(Fault) {
+        try await operations.listNetworks(caller(context), items: items(sink))
+    }
+
+    package func testNetwork(
+        _ request: TestNetworkRequest, context: CallContext
+    ) async throws(Fault) -> TestNetworkReply {
+        try await operations.testNetwork(request, by: caller(context))
+    }
+
     package func openTunnel(
         _ request: OpenTunnelRequest, context: CallContext
     ) async throws(Fault) -> (OpenTunnelReply, Parcel) {

@@ -57,6 +57,16 @@ package struct FaultSentence: Equatable, Sendable {
                 "\(subject) is in use",
                 "Stop the instances that use it first: celautctl ps, celautctl stop NAME"
             )
+        case .forbidden where fault.subject.hasPrefix("network "):
+            return (
+                "the service does not declare \(subject)",
+                "Add it to \"network\" in service.json; those it declares are listed above"
+            )
+        case .forbidden where fault.subject.hasPrefix("family.network "):
+            return (
+                "a service that started this one does not declare \(subject)",
+                "Every service above it must declare the network, too"
+            )
         case .forbidden:
             return (
                 "this user may not do that (\(subject))",

@@ -133,6 +133,27 @@ package enum GatewayBrokerInterface {
         requestDescriptors: [],
         replyDescriptors: [],
         replyRepeats: false)
+    package static let resolveNetwork = MethodDescriptor(
+        interface: 18, ordinal: 20, name: "ResolveNetwork",
+        isStream: false, idempotency: .idempotent,
+        callers: [.admin, .client],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let listNetworks = MethodDescriptor(
+        interface: 18, ordinal: 21, name: "ListNetworks",
+        isStream: true, idempotency: .readOnly,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
+    package static let testNetwork = MethodDescriptor(
+        interface: 18, ordinal: 22, name: "TestNetwork",
+        isStream: false, idempotency: .readOnly,
+        callers: [.admin],
+        requestDescriptors: [],
+        replyDescriptors: [],
+        replyRepeats: false)
     package static let descriptor = InterfaceDescriptor(
         number: 18, name: "GatewayBroker",
         revisions: 1...1,
@@ -155,6 +176,9 @@ package enum GatewayBrokerInterface {
             revokeClient,
             modifyService,
             introduceService,
+            resolveNetwork,
+            listNetworks,
+            testNetwork,
         ])
 }
 
@@ -334,6 +358,35 @@ package struct GatewayBrokerClient: Sendable {
             GatewayBrokerInterface.introduceService, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return try Body.decode(answer: answer.body)
     }
+
+    /// The peers an instance has in a network that it declared, with those that can be had by now.
+    /// FORBIDDEN for a network that it, or an ancestor of it, did not declare; UNSUPPORTED for one that
+    /// the operator does not allow.
+    package func resolveNetwork(
+        _ request: ResolveNetworkRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> ResolveNetworkReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.resolveNetwork, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
+
+    /// Networks: those the operator gave a name, and those that instances declare. Sorted by name.
+    package func listNetworks(
+        _ request: ListNetworksRequest, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<NetworkRecord> {
+        let answer = try await caller.open(
+            GatewayBrokerInterface.listNetworks, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return ItemStream(answer)
+    }
+
+    /// What a service that declares a network would be given, and whether it can be reached now.
+    package func testNetwork(
+        _ request: TestNetworkRequest, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> TestNetworkReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.testNetwork, body: Body.encode(request), descriptors: nil, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
 }
 
 package protocol GatewayBrokerHandler: Actor {
@@ -433,6 +486,23 @@ package protocol GatewayBrokerHandler: Actor {
     func introduceService(
         _ request: IntroduceServiceRequest, context: CallContext
     ) async throws(Fault) -> ServiceInstance
+
+    /// The peers an instance has in a network that it declared, with those that can be had by now.
+    /// FORBIDDEN for a network that it, or an ancestor of it, did not declare; UNSUPPORTED for one that
+    /// the operator does not allow.
+    func resolveNetwork(
+        _ request: ResolveNetworkRequest, context: CallContext
+    ) async throws(Fault) -> ResolveNetworkReply
+
+    /// Networks: those the operator gave a name, and those that instances declare. Sorted by name.
+    func listNetworks(
+        _ request: ListNetworksRequest, context: CallContext, items: ItemSink<NetworkRecord>
+    ) async throws(Fault)
+
+    /// What a service that declares a network would be given, and whether it can be reached now.
+    func testNetwork(
+        _ request: TestNetworkRequest, context: CallContext
+    ) async throws(Fault) -> TestNetworkReply
 }
 
 /// Gives the requests of a connection to a `GatewayBrokerHandler`.
@@ -503,6 +573,15 @@ package struct GatewayBrokerDispatcher<Handler: GatewayBrokerHandler>: Dispatche
             return Answer(body: try Body.encode(reply))
         case 18:
             let reply = try await handler.introduceService(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 20:
+            let reply = try await handler.resolveNetwork(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 21:
+            try await handler.listNetworks(Body.decode(request: body), context: context, items: ItemSink(items))
+            return nil
+        case 22:
+            let reply = try await handler.testNetwork(Body.decode(request: body), context: context)
             return Answer(body: try Body.encode(reply))
         default: throw Fault(.unknownMethod, subject: method.name)
         }
@@ -588,5 +667,13 @@ extension ModifyServiceRequest {
     package var keyBytes: [UInt8] {
         get { [UInt8](key) }
         set { key = Data(newValue) }
+    }
+}
+
+extension TestedPeer {
+    /// `instanceID` as an array.
+    package var instanceIDBytes: [UInt8] {
+        get { [UInt8](instanceID) }
+        set { instanceID = Data(newValue) }
     }
 }

@@ -229,12 +229,13 @@ actor FakeBoxBuilder: BoxBuilderHandler {
 }
 
 /// A registry in memory that outlives the service, and can be full.
-final class MemoryRegistry: RegistryStorage, GrantStorage {
+final class MemoryRegistry: RegistryStorage, GrantStorage, NetworkStorage {
     private let state = Mutex(State())
 
     private struct State {
         var records: [InstanceID: InstanceRecord] = [:]
         var grants: [InstanceID: Grant] = [:]
+        var networks: [InstanceID: NetworkBook.Entry] = [:]
         var isFull = false
     }
 
@@ -258,6 +259,22 @@ final class MemoryRegistry: RegistryStorage, GrantStorage {
             guard !state.isFull else { return true }
             for id in remove { state.grants[id] = nil }
             for grant in add { state.grants[grant.id] = grant }
+            return false
+        }
+        if isFull { throw .full }
+    }
+
+    func loadNetworks() throws(StorageFailure) -> [InstanceID: NetworkBook.Entry] {
+        state.withLock { $0.networks }
+    }
+
+    func apply(
+        put: [InstanceID: NetworkBook.Entry], remove: [InstanceID]
+    ) throws(StorageFailure) {
+        let isFull = state.withLock { state in
+            guard !state.isFull else { return true }
+            for id in remove { state.networks[id] = nil }
+            for (id, entry) in put { state.networks[id] = entry }
             return false
         }
         if isFull { throw .full }
