@@ -85,9 +85,10 @@ class Machine:
 
     def boot(self):
         """Until nothing is starting any more."""
+        make_cgroups(self.name)
         with open(self.log_path, "ab") as log:
             self.container = subprocess.Popen(
-                ["systemd-nspawn", "--quiet", "--directory", self.root, "--boot", "--capability=all",
+                ["/bin/sh", "-c", ENTER_CGROUPS, self.name, "systemd-nspawn", "--quiet", "--directory", self.root, "--boot", "--capability=all",
                  "--private-network", "--register=no", "--keep-unit", f"--machine={self.name}",
                  "--console=pipe", "--link-journal=no", "--system-call-filter=@mount @keyring bpf"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
@@ -142,14 +143,41 @@ class Machine:
                     pass
         self.container.wait(30)
         self.container = self.leader = None
-        remove_cgroups()
+        wait_until(lambda: remove_cgroups(self.name), 20, "the machine's cgroups are empty")
 
 
-def remove_cgroups():
-    """A machine's cgroups end with its power; those of a container are the host's."""
-    for place in Path("/sys/fs/cgroup").glob("**/celaut.slice"):
-        for folder, _, _ in os.walk(place, topdown=False):
+# In every hierarchy a machine sees its own part alone, so that there can be several beside each other.
+ENTER_CGROUPS = """\
+for place in /sys/fs/cgroup/"$0" /sys/fs/cgroup/*/"$0"; do
+    if [ -d "$place" ]; then echo $$ >"$place/cgroup.procs"; fi
+done
+exec "$@"
+"""
+
+
+def hierarchies():
+    root = Path("/sys/fs/cgroup")
+    return [place for place in (root, *root.iterdir()) if (place / "cgroup.procs").exists()
+            and not place.is_symlink()]
+
+
+def make_cgroups(name):
+    for place in hierarchies():
+        (place / name).mkdir(exist_ok=True)
+        cpus = place / name / "cpuset.cpus"
+        if cpus.exists():
+            # A new part of a cpuset hierarchy has nothing, and takes no process then.
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                (place / name / file).write_text((place / file).read_text())
+
+
+def remove_cgroups(name):
+    """A machine's cgroups end with its power; those of a container are the host's. Whether all went."""
+    left = False
+    for place in hierarchies():
+        for folder, _, _ in os.walk(place / name, topdown=False):
             try:
                 os.rmdir(folder)
             except OSError:
-                pass
+                left = True
+    return not left

@@ -1,6 +1,7 @@
 """The package on a machine, in the order of its life: installed by the README's words, used, every
 daemon restarted and killed under load, upgraded, the power pulled, booted again, removed, purged."""
 
+import hmac
 import json
 import re
 import shutil
@@ -260,6 +261,39 @@ def test_a_daemon_that_dies_or_hangs_is_started_again_and_instances_go_on(machin
         wait_until(lambda: answers(machine, where), 10, f"it answers after {signal} of {daemon}")
     assert instances(machine)["survivor"]["phase"] == "ready"
     ctl(machine, "stop", "--grace", "0s", "survivor")
+
+
+def test_a_secret_among_the_credentials_is_what_tokens_are_made_with(machine):
+    """The daemon reads it where systemd puts it, as a user who cannot read the file itself."""
+    ctl(machine, "run", "--detach", "--name", "kept", "echo")
+    [identifier] = [one["id"] for one in instances(machine).values() if one["name"] == "kept"]
+    own = machine.path("/var/lib/celaut/gateway-broker/secret").read_bytes()
+    store = machine.path("/etc/credstore")
+    store.mkdir(mode=0o700, exist_ok=True)
+    credential = store / "celaut-gateway-broker.secret"
+
+    def token_opens(secret):
+        message = b"celaut instance token 1\0" + bytes.fromhex(identifier)
+        token = hmac.new(secret, message, "sha256").hexdigest()
+        return ctl(machine, "logs", token, check=False).returncode == 0
+    given = bytes(range(32))
+    assert token_opens(own) and not token_opens(given)
+    try:
+        credential.write_bytes(given)
+        credential.chmod(0o600)
+        ctl(machine, "restart", "gateway-broker")
+        assert token_opens(given) and not token_opens(own)
+        credential.write_bytes(b"short")
+        machine.execute("systemctl", "restart", "celaut-gateway-broker.service", check=False)
+        wait_until(lambda: "secret: 5 bytes, not 32" in machine.journal(
+            "-u", "celaut-gateway-broker"), 10, "a secret of another length is told")
+    finally:
+        shutil.rmtree(store)
+        machine.execute("systemctl", "reset-failed", "celaut-gateway-broker.service")
+        machine.execute("systemctl", "restart", "celaut-gateway-broker.service")
+    wait_serving(machine, "gateway-broker")
+    assert token_opens(own)
+    ctl(machine, "stop", "--grace", "0s", "kept")
 
 
 def test_an_upgrade_leaves_instances_running(machine, package, tmp_path):
