@@ -7,6 +7,7 @@ asked for again with the same key, or counts as doubtful."""
 import os
 import random
 import signal
+import socket
 import threading
 import time
 
@@ -14,9 +15,16 @@ import boxes
 import wire_client as w
 from node import DAEMONS, Traces, wait_until
 
-# The time one caller goes on asking while daemons come and go.
-PATIENCE = 30.0
+# The time one caller goes on asking while daemons come and go; most of it is past the last kill.
+PATIENCE = 120.0
 INTERRUPTED = (w.Closed, OSError, w.ProtocolBroken)
+# Two of these fit into one of the others.
+SMALL = {"mem_limit": 16 << 20, "disk_space": 16 << 20}
+FAMILIES = 2
+# LIMIT: private memory that a daemon may take more after QUIET_ROUNDS of all the work without a kill.
+# An allocator's arenas come and go with threads; what is kept per request would be more.
+GROWTH_BYTES_MAX = 8 << 20
+QUIET_ROUNDS = 20
 
 
 class CrashRun:
@@ -26,10 +34,12 @@ class CrashRun:
         self.lock = threading.Lock()
         self.kills = {name: 0 for name in DAEMONS}
         self.operations = {}
-        self.violations = []
+        self.violations, self.growth = [], {}
         # Promised: service id -> its tree; token -> what is known of the instance.
         self.boxes, self.doubtful, self.removed = {}, set(), set()
         self.running, self.ended = {}, {}
+        # Parents that are kept: token -> (instance id, those of its children).
+        self.families = {}
 
     # What it does.
 
@@ -37,10 +47,16 @@ class CrashRun:
         self.before = Traces()
         endless = boxes.script_box("exec /bin/busybox sleep 1000", tag="crash-base")
         self.base = self.asked(lambda: self.node.import_box(*endless))
+        self.small = self.asked(lambda: self.node.import_box(*boxes.script_box(
+            "exec /bin/busybox sleep 1000", tag="crash-child",
+            resources={"at_init": SMALL, "at_most": SMALL})))
         self.exits = self.exit_boxes()
-        work = [self.pack, self.start_and_stop, self.start_and_keep, self.run_to_its_end, self.look]
+        echo = self.asked(lambda: self.node.import_box(*boxes.script_box(
+            "exec /bin/busybox nc -ll -p 7000 -e /bin/busybox cat", tag="crash-echo",
+            api=[{"port": 7000, "transport": "tcp"}])))
+        self.echo, _ = self.start(echo.service_id)
         threads = [threading.Thread(target=self.repeat, args=(one, self.chance.random()))
-                   for one in work]
+                   for one in self.work]
         killer = threading.Thread(target=self.kill, args=(self.chance.random(),))
         for thread in (*threads, killer):
             thread.start()
@@ -51,8 +67,14 @@ class CrashRun:
         for name in DAEMONS:
             self.node.wait_for(name)
         self.compare()
+        self.grow()
         self.clean()
         return self
+
+    @property
+    def work(self):
+        return [self.pack, self.start_and_stop, self.start_and_keep, self.run_to_its_end,
+                self.have_children, self.tunnel, self.look]
 
     def exit_boxes(self):
         """One box for each exit code that is asked for."""
@@ -78,8 +100,10 @@ class CrashRun:
         while not self.over.wait(chance.uniform(0.5, 1.5)):
             name = chance.choice(DAEMONS)
             try:
-                os.kill(self.node.pid(name), signal.SIGKILL)
+                pid = self.node.pid(name)
+                # Counted first: who loses a connection by it looks here.
                 self.kills[name] += 1
+                os.kill(pid, signal.SIGKILL)
             except (*INTERRUPTED, w.Fault):
                 continue
 
@@ -123,9 +147,11 @@ class CrashRun:
         self.removed.add(service_id)
         self.doubtful.discard(service_id)
 
-    def start(self, service_id):
-        key = os.urandom(16)
-        return self.asked(lambda: self.node.start_service(service_id, key=key)), key
+    def start(self, service_id, key=None, **more):
+        """What was started, and the key it was asked for with: a new one unless one is given."""
+        key = key or os.urandom(16)
+        return self.asked(lambda: self.node.start_service(
+            service_id, key=key, ready_ms=int(PATIENCE * 1000), **more)), key
 
     def start_and_stop(self, _):
         started, key = self.start(self.base.service_id)
@@ -155,6 +181,51 @@ class CrashRun:
         self.ended[started.instance.instance_id] = "EXITED"
         self.expect_end(state, "EXITED", code)
 
+    def have_children(self, chance):
+        """A parent and two children; most parents are stopped, and take their children along."""
+        parent, _ = self.start(self.base.service_id)
+        of_it = w.gateway.InstanceReference(token=parent.token)
+        children = [self.start(self.small.service_id, parent=of_it)[0].instance for _ in range(2)]
+        mine = parent.instance.instance_id
+        if any(child.parent_id != mine for child in children):
+            self.violations.append(f"a child of another: {children}")
+        ids = {child.instance_id for child in children}
+        if len(self.families) < FAMILIES and chance.random() < 0.5:
+            self.families[parent.token] = (mine, ids)
+            return
+        self.asked(lambda: self.node.stop_service(parent.token, grace_ms=0))
+        left = ids & {one.instance_id for one in self.asked(self.node.list_services)}
+        if left:
+            self.violations.append(f"children that outlive their parent: {left}")
+        self.ended[mine] = "STOPPED"
+
+    def tunnel(self, chance):
+        """Bytes there and back: only the death of the gateway, which carries them, may end it."""
+        kills = self.kills["gateway-broker"]
+        with self.asked(self.open_tunnel) as connection:
+            try:
+                for _ in range(chance.randrange(1, 20)):
+                    sent = chance.randbytes(chance.randrange(1, 100_000))
+                    sender = threading.Thread(target=send_all, args=(connection, sent))
+                    sender.start()
+                    received = receive_all(connection, len(sent))
+                    sender.join()
+                    if received != sent:
+                        raise ConnectionResetError(f"{len(received)} of {len(sent)} bytes came back")
+                    self.over.wait(0.05)
+            except OSError as error:
+                if self.kills["gateway-broker"] == kills:
+                    self.violations.append(f"a tunnel ended while its gateway lived: {error}")
+
+    def open_tunnel(self):
+        request = w.gateway.OpenTunnelRequest(
+            instance=w.gateway.InstanceReference(token=self.echo.token), slot=7000)
+        with self.node.connect("gateway-broker", "GatewayBroker") as connection:
+            _, [descriptor] = connection.call_with_descriptors("GatewayBroker.OpenTunnel", request)
+        opened = socket.socket(fileno=descriptor)
+        opened.settimeout(PATIENCE)
+        return opened
+
     def look(self, _):
         self.asked(self.node.list_services)
         self.asked(self.node.list_boxes)
@@ -174,13 +245,18 @@ class CrashRun:
         self.claim(not self.removed & listed, f"removed boxes are back: {self.removed & listed}")
         services = self.asked(self.node.list_services)
         live = {one.instance_id for one in services}
+        promised_live = len(self.running) + sum(
+            1 + len(children) for _, children in self.families.values()) + 1
         self.claim(
-            len(live) == len(self.running),
-            f"{len(live)} instances live, {len(self.running)} were promised")
+            len(live) == promised_live,
+            f"{len(live)} instances live, {promised_live} were promised")
+        ties = {(one.parent_id, one.instance_id) for one in services if one.parent_id}
+        self.claim(
+            ties == {(parent, child) for parent, children in self.families.values()
+                     for child in children}, f"other ties than promised: {ties}")
         self.claim(not live & set(self.ended), "an instance that was told as ended lives")
         for token, key in self.running.items():
-            again = self.asked(lambda key=key: self.node.start_service(
-                self.base.service_id, key=key))
+            again, _ = self.start(self.base.service_id, key)
             self.claim(again.token == token, "the same key gives another instance")
         for service_id in sorted(promised)[:20]:
             tree, description = self.boxes[service_id]
@@ -194,14 +270,59 @@ class CrashRun:
                 wanted = getattr(w.sandbox, f"END_CAUSE_{cause}")
                 self.claim(told[instance] == wanted, f"an end is told as {told[instance]} now")
 
+    def grow(self):
+        """The same work again without a kill: what each daemon holds afterwards, it held before."""
+        self.end_all()
+        self.round()
+        before = {name: self.held(name) for name in DAEMONS}
+        for _ in range(QUIET_ROUNDS):
+            self.round()
+        for name, (descriptors, mounts, memory) in before.items():
+            def no_more():
+                now = self.held(name)
+                return now[0] <= descriptors and now[1] <= mounts
+            try:
+                wait_until(no_more, 20, f"{name} holds what it held")
+            except AssertionError as error:
+                self.violations.append(
+                    f"{error}: {descriptors} descriptors and {mounts} mounts, now {self.held(name)}")
+            grown = self.held(name)[2] - memory
+            self.claim(grown <= GROWTH_BYTES_MAX, f"{name} takes {grown} bytes more")
+            self.growth[name] = grown
+
+    def round(self):
+        """Each kind of work once, and nothing of it kept."""
+        for one in self.work:
+            one(self.chance)
+        self.end_all()
+
+    def held(self, name):
+        """Descriptors, mounts in its namespace, private bytes of a daemon."""
+        status = self.node.status(name)
+        process = f"/proc/{status.process_id}"
+        with open(f"{process}/mountinfo") as mounts:
+            return (len(os.listdir(f"{process}/fd")), sum(1 for _ in mounts),
+                    status.private_memory_bytes)
+
+    def end_all(self):
+        """All but the echo service that the tunnels lead to."""
+        for token in (*self.running, *self.families):
+            self.asked(lambda token=token: self.node.stop_service(token, grace_ms=0))
+        self.running, self.families = {}, {}
+
     def clean(self):
         """Everything goes; what is left then was leaked."""
-        for token in list(self.running):
-            self.asked(lambda token=token: self.node.stop_service(token, grace_ms=0))
+        self.end_all()
+        self.asked(lambda: self.node.stop_service(self.echo.token, grace_ms=0))
         try:
-            wait_until(lambda: not self.leftovers(), 15, "nothing is left")
+            wait_until(lambda: not self.leftovers(), 20, "nothing is left")
         except AssertionError:
             self.violations.append(f"left behind of {self.node.base}: {self.leftovers()}")
+        known = {one.instance_id.hex()
+                 for one in self.asked(lambda: self.node.list_services(ended=True))}
+        kept = set(os.listdir(self.node.state / "sandbox-supervisor/instances"))
+        self.claim(kept <= known, f"records of instances that nobody knows: {kept - known}")
+        self.claim(self.node.command("boxes", "verify").returncode == 0, "the store is not whole")
 
     def leftovers(self):
         new = Traces().new_since(self.before)
@@ -213,3 +334,19 @@ class CrashRun:
     def claim(self, holds, otherwise):
         if not holds:
             self.violations.append(otherwise)
+
+
+def send_all(connection, content):
+    """A failure is seen by who reads."""
+    try:
+        connection.sendall(content)
+    except OSError:
+        pass
+
+
+def receive_all(connection, length):
+    """So many bytes, or fewer where the other side ended."""
+    received = bytearray()
+    while len(received) < length and (part := connection.recv(length - len(received))):
+        received += part
+    return bytes(received)
