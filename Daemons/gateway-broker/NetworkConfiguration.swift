@@ -1,5 +1,6 @@
 import Chassis
 
+/// The policy as the configuration file has it; refuses what is not understood, by its key.
 extension NetworkPolicy {
     /// Reads the table `networks`: `allow`, `deny`, and a table for each network under `named`.
     init(_ reader: ConfigurationReader) throws(ConfigurationError) {

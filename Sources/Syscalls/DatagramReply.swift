@@ -1,5 +1,6 @@
 import CShim
 
+/// Answers to datagrams that are made here, not relayed.
 extension InternetSocket {
     /// Answers a datagram; one that cannot be sent now is not.
     package static func reply(

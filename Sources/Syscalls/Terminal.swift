@@ -18,6 +18,16 @@ package enum Terminal {
         return size.ws_col == 0 ? nil : Int(size.ws_col)
     }
 
+    /// The height of a terminal in lines; nil when the stream is none.
+    package static func rows(_ stream: Stream = .output) -> Int? {
+        var size = winsize()
+        // SAFETY: the kernel fills the local value.
+        guard unsafe celaut_ioctl_pointer(stream.rawValue, UInt(TIOCGWINSZ), &size) == 0 else {
+            return nil
+        }
+        return size.ws_row == 0 ? nil : Int(size.ws_row)
+    }
+
     /// Writes text, all of it. Errors of a standard stream that nobody reads are not ours to mend:
     /// false, and the caller decides.
     @discardableResult

@@ -139,8 +139,10 @@ struct Networks: ParsableCommand {
                 case .json: Printer.json(answer)
                 case .table: Self.show(answer)
                 }
-                let isReached = answer.peers.allSatisfy(\.failure.isEmpty)
-                return reply.verdict == .allowed && isReached ? .success : .init(code: ExitCode.failure.rawValue)
+                guard reply.verdict == .allowed, answer.peers.allSatisfy(\.failure.isEmpty) else {
+                    return .init(code: ExitCode.failure.rawValue)
+                }
+                return .success
             }
         }
 

@@ -9,6 +9,7 @@ struct ServiceReportText: Encodable {
     struct Traffic: Encodable {
         let slot: String
         let connections: UInt64
+        let openConnections: UInt32
         let bytesToInstance: UInt64
         let bytesFromInstance: UInt64
     }
@@ -25,6 +26,7 @@ struct ServiceReportText: Encodable {
         traffic = report.traffic.map {
             Traffic(
                 slot: "\($0.slot)/\($0.transport.word)", connections: $0.connections,
+                openConnections: $0.openConnections,
                 bytesToInstance: $0.bytesToInstance, bytesFromInstance: $0.bytesFromInstance)
         }
         children = report.childIds.map { Words.hex(Array($0)) }
@@ -83,18 +85,22 @@ struct Inspect: ParsableCommand {
 
 struct Observe: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Follows an instance: its state, what it uses, what passes through its slots.",
+        abstract: "Follows an instance: its state, what it uses, what passes, what it writes.",
         discussion: """
-            A screen on a terminal, one JSON line per report otherwise. Ends with the instance.
+            A screen on a terminal, one JSON line per report otherwise, and with --output one per piece \
+            of output. Ends with the instance.
 
-            Example:
+            Examples:
               celautctl observe --interval 500ms cache
+              celautctl observe --output cache >observed.jsonl
             """)
 
     @Argument(help: "The instance: its name, its id, or its token.")
     var instance: String
     @Option(help: "The time between two reports.")
     var interval: DurationArgument = .init(milliseconds: 1_000)
+    @Flag(inversion: .prefixedNo, help: "What it writes, too (default: on a screen).")
+    var output: Bool?
     @OptionGroup var options: NodeOptions
 
     func validate() throws {
@@ -108,21 +114,34 @@ struct Observe: ParsableCommand {
         let request = ObserveServiceRequest.with {
             $0.instance = .init(instance)
             $0.intervalMs = UInt32(interval.milliseconds)
+            $0.output = output ?? isScreen
         }
         Session.run(options) { session, _ async throws(Complaint) in
             try await session.asked { () async throws(Fault) in
+                var screen = ObserveScreen()
                 let stream = try await session.gateway.observeService(request)
                 while let item = try await stream.next() {
-                    let report = ServiceReportText(item.report)
-                    if isScreen {
-                        Printer.emit(Array("\u{1B}[H\u{1B}[2J".utf8), to: .output)
-                        for line in Printer.aligned(report.rows) { Printer.line(line) }
-                    } else {
-                        Printer.json(report, pretty: false)
+                    guard isScreen else {
+                        Self.line(item)
+                        continue
                     }
+                    screen.take(item, atMs: Clock.monotonicNanoseconds() / 1_000_000)
+                    let lines = screen.lines(
+                        columns: Terminal.columns() ?? 80, rows: Terminal.rows() ?? 24)
+                    // Home, each line to its end, and what is below: nothing flickers.
+                    let text = lines.map { $0 + "\u{1B}[K\r\n" }.joined()
+                    Printer.emit(Array(("\u{1B}[H" + text + "\u{1B}[J").utf8), to: .output)
                 }
             }
             return .success
+        }
+    }
+
+    private static func line(_ item: ObserveServiceItem) {
+        switch item.event {
+        case .report(let report): Printer.json(ServiceReportText(report), pretty: false)
+        case .output(let output): OutputReport.show(output, as: .json)
+        case nil: break
         }
     }
 }

@@ -669,11 +669,3 @@ extension ModifyServiceRequest {
         set { key = Data(newValue) }
     }
 }
-
-extension TestedPeer {
-    /// `instanceID` as an array.
-    package var instanceIDBytes: [UInt8] {
-        get { [UInt8](instanceID) }
-        set { instanceID = Data(newValue) }
-    }
-}
