@@ -59,7 +59,10 @@ package final class Life: Sendable {
 
     package init(in directory: StateDirectory) {
         path = "\(directory.path)/life"
-        let bootID = Self.firstLine("/proc/sys/kernel/random/boot_id") ?? "unknown"
+        // Where the service manager hides the kernel's, its own word for it is there.
+        let bootID =
+            Process.environment("CELAUT_BOOT_ID").flatMap { Self.isWord($0) ? $0 : nil }
+            ?? Self.firstLine("/proc/sys/kernel/random/boot_id") ?? "unknown"
         let previous = Self.firstLine(path).flatMap { LifeRecord(line: $0) }
         record = LifeRecord(after: previous, bootID: bootID)
         complaint = LifeRecord.complaint(about: previous, bootID: bootID)
@@ -78,6 +81,11 @@ package final class Life: Sendable {
         // A disk that is full, or failing, is told by what needs it.
         guard let file = try? File.open(path, .writeOnly, [.create, .noFollow]) else { return }
         try? File.writeAll(file, [UInt8](record.line.utf8))
+    }
+
+    /// What fits into the record's line as one of its words.
+    private static func isWord(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 64 && text.allSatisfy { $0.isHexDigit || $0 == "-" }
     }
 
     private static func firstLine(_ path: String) -> String? {

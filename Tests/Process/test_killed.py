@@ -4,6 +4,7 @@ and what runs goes on."""
 import os
 import random
 import signal
+import socket
 import threading
 import time
 
@@ -86,13 +87,74 @@ def answers(probe):
 
 
 def test_an_open_relayed_connection_survives_the_supervisor(node, start_probe):
-    import socket
     probe = start_probe()
     with socket.create_connection(probe.address, timeout=20) as connection:
         connection.sendall(b"run echo ")
         node.kill("sandbox-supervisor")
         connection.sendall(b"whole\n")
         assert connection.makefile("rb").read() == b"whole\n=0\n"
+
+
+def test_what_a_dying_gateway_carried_ends_at_both_ends_and_the_same_port_is_back(node):
+    """What its page says is lost, and nothing more."""
+    box = node.import_box(*boxes.script_box(
+        "exec /bin/busybox nc -ll -p 7000 -e /bin/busybox cat",
+        api=[{"port": 7000, "transport": "tcp"}]))
+    started = node.start_service(box.service_id)
+    [address] = started.instance.addresses
+
+    def processes():
+        [listed] = node.list_services()
+        return listed.state.usage.processes
+    with open_echo(address) as direct, open_tunnel(node, started.token) as tunnel:
+        wait_until(lambda: processes() == 3, 10, "the service has both connections")
+        pid = node.pid("gateway-broker")
+        os.kill(pid, signal.SIGKILL)
+        for connection in (direct, tunnel):
+            try:
+                assert connection.recv(1) == b""
+            except ConnectionResetError:
+                pass
+        refused = 0
+        while True:
+            try:
+                open_echo(address).close()
+                break
+            except (ConnectionRefusedError, ConnectionResetError):
+                # Anything else, such as silence, is not what a caller was told to expect.
+                refused += 1
+            assert refused < 1_000_000
+    node.wait_for("gateway-broker", other_than=pid)
+    wait_until(lambda: processes() == 1, 10, "the service has lost them too")
+    assert node.stop_service(started.token, grace_ms=0).state.ended.cause == (
+        w.sandbox.END_CAUSE_STOPPED)
+
+
+def open_echo(address):
+    """A connection that has brought a word back."""
+    return greeted(socket.create_connection((address.host, address.port), timeout=20))
+
+
+def open_tunnel(node, token):
+    request = w.gateway.OpenTunnelRequest(
+        instance=w.gateway.InstanceReference(token=token), slot=7000)
+    with node.connect("gateway-broker", "GatewayBroker") as connection:
+        _, [descriptor] = connection.call_with_descriptors("GatewayBroker.OpenTunnel", request)
+    opened = socket.socket(fileno=descriptor)
+    opened.settimeout(20)
+    return greeted(opened)
+
+
+def greeted(connection):
+    connection.sendall(b"hello")
+    received = b""
+    while len(received) < 5:
+        part = connection.recv(5)
+        if not part:
+            connection.close()
+            raise ConnectionResetError("the stream ended")
+        received += part
+    return connection
 
 
 @pytest.mark.parametrize("line,cause,value", [

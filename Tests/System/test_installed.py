@@ -339,6 +339,9 @@ def test_after_a_power_loss_boxes_are_there_and_instances_are_told_as_lost(machi
         wait_serving(machine, daemon)
     assert ctl_json(machine, "boxes", "list") == boxes
     assert instances(machine) == {}
+    told = ctl_json(machine, "status")["daemons"]
+    assert [one["restarts"] for one in told] == [0] * len(DAEMONS), "since this boot"
+    assert all("machine went down" in one["lastError"] for one in told), told
     ended = instances(machine, "--all")
     for name in ("first", "second"):
         assert ended[name]["ended"]["cause"] == "lost", ended[name]

@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 
 UNITS = REPOSITORY / "deploy/systemd"
 # The daemon with privileges: the lowest that works for it (the unit says beside each line why).
-EXPOSURE_MAX = {"celaut-sandbox-supervisor.service": 5.0}
+EXPOSURE_MAX = {"celaut-sandbox-supervisor.service": 4.3}
 EXPOSURE_MAX_OTHERS = 1.5
 INSTALLED_BYTES_MAX = 130_000_000
 DAEMON_BYTES_MAX = 6_000_000
