@@ -126,7 +126,9 @@ final class DatagramFlow {
     private func answer(_ bytes: Int) -> Bool {
         switch near {
         case .sender(let entrance, let sender):
-            DatagramPump.send(entrance.socket, to: sender, bytes: bytes, with: shop)
+            entrance.socket.map {
+                DatagramPump.send($0.descriptor, to: sender, bytes: bytes, with: shop)
+            } ?? false
         case .tunnel(let socket):
             bytes > 0 && DatagramPump.send(socket.descriptor, bytes: bytes, with: shop)
         }

@@ -82,6 +82,24 @@ package struct FamilyBudget: Sendable {
         return most
     }
 
+    /// The smaller of each.
+    package static func least(_ one: Limits, _ other: Limits) -> Limits {
+        var least = one
+        least.memoryBytes = smaller(one.memoryBytes, other.memoryBytes)
+        least.diskBytes = smaller(one.diskBytes, other.diskBytes)
+        least.processes = UInt32(smaller(UInt64(one.processes), UInt64(other.processes)))
+        least.deadlineMs = smaller(one.deadlineMs, other.deadlineMs)
+        if smaller(share(one), share(other)) != share(one) {
+            least.cpuQuotaUs = other.cpuQuotaUs
+            least.cpuPeriodUs = other.cpuPeriodUs
+        }
+        return least
+    }
+
+    private static func smaller(_ one: UInt64, _ other: UInt64) -> UInt64 {
+        one == 0 || other == 0 ? max(one, other) : min(one, other)
+    }
+
     private static func larger(_ one: UInt64, _ other: UInt64) -> UInt64 {
         one == 0 || other == 0 ? 0 : max(one, other)
     }

@@ -26,8 +26,13 @@ extension RegistryMachine {
     }
 
     private func checkFamily(of parent: InstanceID) throws(Fault) {
-        guard let record = records[parent], activities[parent] != nil, record.stopGrace == nil
+        guard let record = records[parent], let activity = activities[parent],
+            record.stopGrace == nil
         else { throw GatewayFault.noInstance(parent.description) }
+        // One that does not run yet has nothing to give, and no network to be reached in.
+        guard [.following, .opening, .serving].contains(activity) else {
+            throw Fault(.unavailable, subject: "parent")
+        }
         guard children[parent, default: []].count < limits.children else {
             throw GatewayFault.limitReached("children", limits.children)
         }
@@ -58,8 +63,37 @@ extension RegistryMachine {
         if children[parent]?.isEmpty == true { children[parent] = nil }
     }
 
-    /// After a restart: the process died between a parent's word or end and its children's.
-    mutating func stopLeftBehind(_ now: Moment, _ step: inout Step) {
+    /// After a restart: who was left in the middle of its family's end goes on with it.
+    mutating func restoreFamilies(_ now: Moment, _ step: inout Step) {
+        for id in activities.keys.sorted() {
+            // An end that was written down was not told while there was anybody below it.
+            var child = id
+            while let parent = records[child]?.parent, records[parent] != nil {
+                children[parent, default: []].insert(child)
+                child = parent
+            }
+        }
+        for id in endedInOrder {
+            guard let record = records[id] else { continue }
+            if children[id] == nil {
+                announce(record, outcome(of: record), &step)
+            } else {
+                holdBackEnd(id, &step)
+            }
+        }
+        for id in activities.keys.sorted() where activities[id] == .serving {
+            guard let record = records[id] else { continue }
+            step.actions.append(.listen(id, opening(record)))
+        }
+        for id in waiting {
+            guard let grace = records[id]?.stopGrace else { continue }
+            giveUpWaiting(id, grace: grace, now, &step)
+        }
+        stopLeftBehind(now, &step)
+    }
+
+    /// The process died between a parent's word or end and its children's.
+    private mutating func stopLeftBehind(_ now: Moment, _ step: inout Step) {
         for id in activities.keys.sorted() {
             guard let record = records[id], let parent = record.parent, record.stopGrace == nil
             else { continue }
@@ -108,7 +142,7 @@ extension RegistryMachine {
     /// What its parent may give it; nil where it has none.
     package func budget(of id: InstanceID, now: Moment) -> FamilyBudget? {
         guard let parent = records[id]?.parent, let record = records[parent] else { return nil }
-        let limits = granted(record)
+        let limits = givable(record)
         let siblings = liveChildren(of: parent).filter { $0 != id }
         let deadline = record.acceptedAt + limits.deadlineMs
         return FamilyBudget(
@@ -121,6 +155,20 @@ extension RegistryMachine {
         record.granted ?? record.state.limits
     }
 
+    /// The least it may have while its bounds change: what it gives now must still be its own then.
+    private func givable(_ record: InstanceRecord) -> Limits {
+        let known = FamilyBudget.least(granted(record), record.state.limits)
+        return changing[record.id].map { FamilyBudget.least(known, $0) } ?? known
+    }
+
+    private func checkChildren(of id: InstanceID, _ limits: Limits) throws(Fault) {
+        let children = liveChildren(of: id).compactMap { records[$0]?.granted }
+        for (index, child) in children.enumerated() {
+            let others = Array(children[..<index])
+            try FamilyBudget(parent: limits, siblings: others).check(child)
+        }
+    }
+
     /// Charges bounds to the parent of an instance, before anybody makes them.
     package mutating func grant(
         _ id: InstanceID, _ limits: Limits, now: Moment
@@ -129,6 +177,7 @@ extension RegistryMachine {
             throw GatewayFault.noInstance(id.description)
         }
         if let budget = budget(of: id, now: now) { try budget.check(limits) }
+        try checkChildren(of: id, limits)
         var step = Step()
         if record.granted != limits { setGranted(id, limits, &step) }
         return step
@@ -143,13 +192,12 @@ extension RegistryMachine {
         guard let record = records[id], activities[id] != nil else {
             throw GatewayFault.noInstance(id.description)
         }
-        let before = granted(record)
-        if let budget = budget(of: id, now: now) { try budget.check(limits) }
-        let children = liveChildren(of: id).compactMap { records[$0]?.granted }
-        for (index, child) in children.enumerated() {
-            let others = Array(children[..<index])
-            try FamilyBudget(parent: limits, siblings: others).check(child)
+        guard let before = record.granted else {
+            throw Fault(.unavailable, subject: id.description)
         }
+        if let budget = budget(of: id, now: now) { try budget.check(limits) }
+        try checkChildren(of: id, limits)
+        changing[id] = limits
         var step = Step()
         setGranted(id, FamilyBudget.most(before, limits), &step)
         return (before, step)

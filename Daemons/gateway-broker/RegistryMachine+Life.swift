@@ -33,6 +33,8 @@ extension RegistryMachine {
         _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
     ) {
         guard case .launching(let giveUpAt) = activities[id], let record = records[id] else {
+            // Over meanwhile: what was opened for it is let go.
+            if activities[id] == nil { step.actions.append(.release(id)) }
             return
         }
         let isWorthRepeating = GatewayFault.isTransient(fault) && record.stopGrace == nil
@@ -285,6 +287,16 @@ extension RegistryMachine {
         announce(record, outcome(of: record), &step)
         leaveFamily(record)
         if let parent = record.parent { announceEnd(parent, &step) }
+    }
+
+    /// After a restart: its end is told when its children's are.
+    mutating func holdBackEnd(_ id: InstanceID, _ step: inout Step) {
+        guard let record = records[id] else { return }
+        unannounced.insert(id)
+        var view = record.view
+        view.state.phase = .stopping
+        view.state.clearEnded()
+        step.actions.append(.announce(id, view, nil))
     }
 
     /// Ended instances are remembered for a time and in a number.

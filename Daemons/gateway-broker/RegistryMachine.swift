@@ -33,6 +33,8 @@ package struct RegistryMachine: Sendable {
     var children: [InstanceID: Set<InstanceID>] = [:]
     /// The highest number any child of an instance had.
     var lastNumbers: [InstanceID: UInt16] = [:]
+    /// Bounds that were asked for, until the supervisor has answered.
+    var changing: [InstanceID: Limits] = [:]
     /// Those that are to end when their children have.
     var awaitingChildren: Set<InstanceID> = []
 
@@ -108,6 +110,7 @@ package struct RegistryMachine: Sendable {
         case .lastCounted(let id, let counts):
             records[id]?.counts = counts
         case .bounded(let id, let limits):
+            changing[id] = nil
             setGranted(id, limits, &step)
         case .timePassed:
             timePassed(now, &step)
@@ -196,26 +199,20 @@ package struct RegistryMachine: Sendable {
             case .accepted:
                 activities[record.id] = .waiting(isNew: false)
                 waiting.append(record.id)
-                if let grace = record.stopGrace {
-                    giveUpWaiting(record.id, grace: grace, now, &step)
-                    continue
-                }
+                announce(record, outcome(of: record), &step)
             case .ready:
                 activities[record.id] = .serving
                 step.actions.append(.watch(record.id))
+                announce(record, outcome(of: record), &step)
             case .ended:
                 endedInOrder.append(record.id)
             }
-            announce(record, outcome(of: record), &step)
         }
         endedInOrder.sort {
             (records[$0]?.endedAt ?? 0, $0) < (records[$1]?.endedAt ?? 0, $1)
         }
-        // Not before all are known: whom it reaches depends on who else is there.
-        for record in records.values.filter({ $0.stage == .ready }).sorted(by: { $0.id < $1.id }) {
-            step.actions.append(.listen(record.id, opening(record)))
-        }
-        stopLeftBehind(now, &step)
+        // Not before all are known: what follows depends on who else is there.
+        restoreFamilies(now, &step)
         errands[.forgetOld] = PendingErrand(dueAt: now.monotonic)
         step.actions.append(.listInstances)
         step.actions.append(.listHolds)
@@ -256,6 +253,7 @@ package struct RegistryMachine: Sendable {
         leaveFamily(record)
         losses[id] = nil
         lastNumbers[id] = nil
+        changing[id] = nil
         awaitingChildren.remove(id)
         for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id), .release(id)] {
             errands[errand] = nil

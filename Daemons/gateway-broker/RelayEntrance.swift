@@ -11,7 +11,8 @@ package enum RelayTarget: Sendable, Equatable {
 
 /// A socket that is listened on: on this host, or inside an instance's network.
 package final class RelayEntrance {
-    let socket: Descriptor
+    /// Nil once it is closed, whoever still holds the entrance.
+    private(set) var socket: RelaySocket?
     let slot: SlotKey
     /// The instance in whose network it is; nil for this host's.
     let inside: InstanceID?
@@ -28,11 +29,15 @@ package final class RelayEntrance {
         _ socket: consuming Descriptor, slot: SlotKey, inside: InstanceID?, outside: IPv4Endpoint?,
         traffic: RelayedTraffic
     ) {
-        self.socket = socket
+        self.socket = RelaySocket(socket)
         self.slot = slot
         self.inside = inside
         self.outside = outside
         self.traffic = traffic
+    }
+
+    func close() {
+        socket = nil
     }
 
     /// Connections from now on lead there; those that are open go on.

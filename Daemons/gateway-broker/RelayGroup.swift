@@ -66,7 +66,8 @@ final class RelayGroup {
         let entrance = RelayEntrance(
             socket, slot: slot, inside: inside, outside: outside, traffic: traffic)
         entrance.group = self
-        entrance.watch = try relay.loop.watch(entrance.socket, .readable) { [self] _ in
+        guard let listener = entrance.socket else { return entrance }
+        entrance.watch = try relay.loop.watch(listener.descriptor, .readable) { [self] _ in
             if slot.transport == .udp { receive(entrance) } else { accept(entrance) }
         }
         entrances.append(entrance)
@@ -82,6 +83,7 @@ final class RelayGroup {
         for flow in entrance.flows.values { flow.end() }
         for link in links.reversed() where link.entrance === entrance { link.abort() }
         entrances.removeAll { $0 === entrance }
+        entrance.close()
     }
 
     /// Closes those in the network of an instance that is over.
@@ -93,7 +95,9 @@ final class RelayGroup {
         for _ in 0..<Self.acceptsPerTurn {
             guard hasRoom(entrance.slot) else { return pause(entrance) }
             do throws(Errno) {
-                guard let socket = try Socket.accept(entrance.socket) else { return }
+                guard let listener = entrance.socket,
+                    let socket = try Socket.accept(listener.descriptor)
+                else { return }
                 take(RelaySocket(socket), entrance.slot, entrance)
             } catch {
                 // Out of descriptors or memory: the rest waits in the kernel until the sweep.
@@ -107,7 +111,8 @@ final class RelayGroup {
     private func receive(_ entrance: RelayEntrance) {
         for _ in 0..<DatagramFlow.turnDatagrams {
             do throws(Errno) {
-                guard let arrived = try DatagramPump.receive(entrance.socket, with: relay.shop)
+                guard let socket = entrance.socket,
+                    let arrived = try DatagramPump.receive(socket.descriptor, with: relay.shop)
                 else { return }
                 guard let flow = flow(entrance, arrived.sender) else { continue }
                 flow.arrived(bytes: arrived.bytes)

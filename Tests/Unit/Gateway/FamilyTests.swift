@@ -177,7 +177,8 @@ struct FamilyTests {
         arguments: [
             (Limits.with { $0.memoryBytes = 64 << 20 }, nil),
             (Limits.with { $0.memoryBytes = 65 << 20 }, "family.memory_bytes"),
-            (Limits.with { $0.cpuQuotaUs = 0 }, "family.cpu_millionths"),
+            (Limits.with { $0.memoryBytes = 1 }, "family.cpu_millionths"),
+            (Limits.with { $0.memoryBytes = 0 }, "family.memory_bytes"),
         ] as [(Limits, String?)])
     func ceiling(_ change: Limits, _ subject: String?) {
         let parent = Limits.with {
