@@ -49,7 +49,9 @@ extension RegistryChaos {
             invariants()
             tell(.bounded(id, chance(30) ? before : limits))
         } catch {
-            check(error.reason == .outOfRange || error.code == .unavailable, "a change was refused with \(error)")
+            check(
+                error.reason == .outOfRange || error.code == .unavailable,
+                "a change was refused with \(error)")
         }
     }
 
