@@ -7,15 +7,15 @@ import Syscalls
 struct Payload {
     /// What a failure message is: the step's number and errno, each one byte.
     private enum Step: UInt8, CaseIterable {
-        case groups, wait, clocks, namespaces, identity, streams, descriptors, limits, capabilities,
-            privileges
-        case filter, exec
+        case groups, wait, clocks, projects, namespaces, identity, streams, descriptors, limits
+        case capabilities, privileges, landlock, filter, exec
 
         var name: String {
             switch self {
             case .groups: "enter cgroup"
             case .wait: "wait for root"
             case .clocks: "time namespace"
+            case .projects: "project ids"
             case .namespaces: "unshare cgroup"
             case .identity: "become root"
             case .streams: "output streams"
@@ -23,6 +23,7 @@ struct Payload {
             case .limits: "limits"
             case .capabilities: "drop capabilities"
             case .privileges: "no new privileges"
+            case .landlock: "landlock"
             case .filter: "install filter"
             case .exec: "exec"
             }
@@ -48,6 +49,7 @@ struct Payload {
             // The witness gave up, and has said why.
             if told.isEmpty { Confinement.exit(1) }
             try attempt(.clocks) { () throws(Errno) in try setClocks() }
+            try attempt(.projects) { () throws(Errno) in try fixProjects() }
             // Its root is the cgroup entered above.
             try attempt(.namespaces) { () throws(Errno) in try Namespaces.unshare(.cgroup) }
             try attempt(.identity) { () throws(Errno) in
@@ -77,6 +79,9 @@ struct Payload {
                 try Confinement.limitCapabilities(to: [])
             }
             try attempt(.privileges) { () throws(Errno) in try Process.setNoNewPrivileges() }
+            try attempt(.landlock) { () throws(Errno) in
+                try Landlock.confine(root: try File.open("/", .path, [.directory]))
+            }
             try attempt(.filter) { () throws(Errno) in try Confinement.filter(filter) }
             let path = [UInt8](("/" + plan.entrypoint.joined(separator: "/")).utf8)
             let errno = Confinement.execute(
@@ -110,6 +115,13 @@ struct Payload {
         // Unsharing moves only children there.
         let future = try File.open("/proc/self/ns/time_for_children")
         try Process.enter(namespace: future, kind: Int32(Namespaces.Kinds.time.rawValue))
+    }
+
+    /// Project ids can be mapped once, by anybody: here, so that the service does not. The same in
+    /// every instance; of a project of the host nothing can be had with it.
+    private func fixProjects() throws(Errno) {
+        let file = try File.open("/proc/self/projid_map", .writeOnly)
+        try File.writeAll(file, [UInt8]("0 65534 1\n".utf8))
     }
 
     /// One hierarchy after another (v1). On v2 it was born in its cgroup.

@@ -66,13 +66,23 @@ WITHOUT_HELP = [
     "raw-sockets", "packet-sockets", "socket-families", "netlink", "false-credentials",
     "ptrace", "memory-of-others", "descriptors-of-others", "become-another", "setuid-programs",
     "memory-programs", "devices", "terminals", "loader-tricks", "links-in-the-box",
-    "large-arguments", "watch-bomb", "timer-bomb",
+    "large-arguments", "watch-bomb", "timer-bomb", "id-maps",
 ]
 
 
 @pytest.mark.parametrize("name", WITHOUT_HELP)
 def test_nothing_of_it_gets_through(attack, name):
     attack(name).assert_nothing_got_through()
+
+
+def landlock_version():
+    """What this kernel answers; 0 for nothing."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return max(libc.syscall(444, None, ctypes.c_size_t(0), 1), 0)
+
+
+def test_landlock_takes_what_it_can_and_leaves_the_rest(attack):
+    attack("landlock", variables={"LANDLOCK": landlock_version()}).assert_nothing_got_through()
 
 
 def test_settings_of_the_kernel_stay_as_they_were(attack):

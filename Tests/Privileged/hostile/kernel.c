@@ -205,6 +205,20 @@ static void other_tables(void) {
 static void other_tables(void) { HOLDS(1); }
 #endif
 
+/* Ids in a new user namespace can be mapped once: that was done. */
+static void id_maps(void) {
+    static const char *const maps[] = {"uid_map", "gid_map", "projid_map"};
+    char path[64];
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        snprintf(path, sizeof path, "/proc/self/%s", maps[i]);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+            refused(path, fd);
+        else
+            refused(path, write(fd, "0 0 1\n", 6));
+    }
+}
+
 /* Numbers that no table has yet, and the newest there are. */
 static void unknown_calls(void) {
     char what[64];
@@ -235,4 +249,4 @@ const struct attack kernel_surface[] = {
     {"io-uring", io_uring}, {"machine", machine}, {"quotas", quotas}, {"fanotify", fanotify},
     {"kernel-files", kernel_files}, {"clocks", clocks}, {"names", names},
     {"priorities", priorities}, {"personality", personalities}, {"other-call-tables", other_tables},
-    {"unknown-calls", unknown_calls}, {"own-filter", own_filter}, {0}};
+    {"id-maps", id_maps}, {"unknown-calls", unknown_calls}, {"own-filter", own_filter}, {0}};

@@ -1,0 +1,67 @@
+// What a process and its descendants take from themselves with Landlock, beside what their ids, their
+// namespaces and their filter leave them. Each version of the kernel's interface takes what it knows.
+
+import CShim
+import Glibc
+
+package enum Landlock {
+    /// Rights of files that can be taken away, as the kernel numbers them.
+    package struct Rights: OptionSet, Sendable {
+        package let rawValue: UInt64
+
+        package init(rawValue: UInt64) { self.rawValue = rawValue }
+
+        package static let makeCharacterDevice = Rights(rawValue: 1 << 6)
+        package static let makeBlockDevice = Rights(rawValue: 1 << 11)
+        /// Linking and renaming from one directory to another: lost unless it is allowed.
+        package static let refer = Rights(rawValue: 1 << 13)
+        /// Requests to devices; those that every file answers are never refused.
+        package static let controlDevice = Rights(rawValue: 1 << 15)
+    }
+
+    /// What of the outside is out of reach: processes and sockets that are not the caller's own or
+    /// its descendants'.
+    private struct Scopes: OptionSet {
+        let rawValue: UInt64
+
+        static let abstractSockets = Scopes(rawValue: 1 << 0)
+        static let signals = Scopes(rawValue: 1 << 1)
+    }
+
+    /// Since which version of the interface something is known.
+    private enum Since {
+        static let refer: Int32 = 2
+        static let network: Int32 = 4
+        static let controlDevice: Int32 = 5
+        static let scopes: Int32 = 6
+    }
+
+    /// The version of the kernel's interface; 0 where there is none, or it is switched off.
+    package static var version: Int32 {
+        (try? Call.check { celaut_landlock_version() }) ?? 0
+    }
+
+    /// Takes from this thread, its descendants and what they execute: making devices, requests to
+    /// devices, and, beyond themselves, signals and abstract Unix sockets. `no_new_privs` is set
+    /// before.
+    ///
+    /// Below version 2 nothing is taken: the first one takes moving between directories with it, and
+    /// cannot give it back.
+    ///
+    /// - Parameter root: below it names may be moved as before.
+    package static func confine(root: borrowing Descriptor) throws(Errno) {
+        let version = version
+        guard version >= Since.refer else { return }
+        var rights: Rights = [.makeCharacterDevice, .makeBlockDevice, .refer]
+        if version >= Since.controlDevice { rights.insert(.controlDevice) }
+        let scopes: Scopes = version >= Since.scopes ? [.abstractSockets, .signals] : []
+        let words = version >= Since.scopes ? 3 : version >= Since.network ? 2 : 1
+        let ruleset = try Call.descriptor {
+            celaut_landlock_ruleset(rights.rawValue, 0, scopes.rawValue, words * 8)
+        }
+        try Call.check {
+            celaut_landlock_allow(ruleset.raw, Rights.refer.rawValue, root.raw)
+        }
+        try Call.check { celaut_landlock_restrict(ruleset.raw) }
+    }
+}
