@@ -44,11 +44,12 @@ extension GatewayService {
                 let specification = parcel.take(2)
             else { throw Fault(.internal, reason: .badDescriptor, subject: "OpenBox") }
             let terms = try terms(specification)
+            let now = moment
             let plan = try InstancePlan(
                 record: record, serviceID: serviceID, terms: terms,
-                limits: limits, budget: machine.budget(of: record.id, now: moment))
+                limits: limits, budget: machine.budget(of: record.id, now: now))
             // Charged before anybody makes it, and written down before it can be had.
-            await settle(submit(try machine.grant(record.id, plan.request.limits, now: moment)))
+            await settle(submit(try machine.grant(record.id, plan.request.limits, now: now)))
             let given = NetworkBook.resolutions(try await join(record, terms))
             let descriptors = Parcel(image)
             descriptors.append(objects)

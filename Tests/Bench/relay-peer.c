@@ -5,6 +5,8 @@
 //   serve PORT             the same as echo, elsewhere
 //   latency PORT ROUNDS    one byte there and back: the median, in nanoseconds
 //   connect PORT COUNT     connections made, used for one byte and closed, 16 at a time, per second
+//   datagrams              sends datagrams back, on port 7000
+//   datagram ADDRESS PORT  sends one datagram and prints the answer
 //   idle PORT COUNT        opens so many, says how many answered, and holds them until its input ends
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -184,6 +186,43 @@ static void idle(int port, int total)
         ;
 }
 
+static int datagram_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0)
+        fail("socket");
+    return fd;
+}
+
+static void datagrams(void)
+{
+    static char buffer[65536];
+    int fd = datagram_socket();
+    struct sockaddr_in where = at(7000, INADDR_ANY), from;
+    if (bind(fd, (struct sockaddr *)&where, sizeof where))
+        fail("bind");
+    for (;;) {
+        socklen_t length = sizeof from;
+        ssize_t got = recvfrom(fd, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &length);
+        if (got >= 0)
+            sendto(fd, buffer, got, 0, (struct sockaddr *)&from, length);
+    }
+}
+
+static void datagram(const char *address, int port)
+{
+    char buffer[64] = "";
+    int fd = datagram_socket();
+    struct sockaddr_in where = at(port, ntohl(inet_addr(address)));
+    struct timeval wait = {.tv_sec = 5};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    if (connect(fd, (struct sockaddr *)&where, sizeof where) || send(fd, "one", 3, 0) != 3)
+        fail("send");
+    if (recv(fd, buffer, sizeof buffer - 1, 0) < 0)
+        fail("recv");
+    printf("%s\n", buffer);
+}
+
 int main(int count, char **words)
 {
     const char *name = strrchr(words[0], '/');
@@ -192,10 +231,16 @@ int main(int count, char **words)
         serve(7000, 1);
     if (strcmp(name, "many") == 0)
         serve(7000, WORKERS);
+    if (strcmp(name, "datagrams") == 0)
+        datagrams();
     if (count == 3 && strcmp(words[1], "serve") == 0)
         serve(atoi(words[2]), 1);
     if (count != 4)
         return 64;
+    if (strcmp(words[1], "datagram") == 0) {
+        datagram(words[2], atoi(words[3]));
+        return 0;
+    }
     int port = atoi(words[2]), amount = atoi(words[3]);
     if (strcmp(words[1], "latency") == 0)
         latency(port, amount);

@@ -224,11 +224,9 @@ def relay_idle(folder, _):
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     count = min(IDLE_MOST, (most - 4_096) // 2 - 64)
     peer = build_peer(folder)
-    (folder / "config").mkdir()
-    (folder / "config/gateway-broker.toml").write_text(
-        "[limits]\nrelayed_connections_per_instance = 1000000\n"
-        "relayed_connections_per_slot = 1000000\n")
-    with nodes.Node(base=folder, config=folder / "config") as node:
+    bounds = ("[limits]\nrelayed_connections_per_instance = 1000000\n"
+              "relayed_connections_per_slot = 1000000\n")
+    with nodes.Node(base=folder, config={"gateway-broker": bounds}) as node:
         service = node.import_box(*peer_box(peer, "many")).service_id
         started = node.start_service(service)
         port, gateway = started.instance.addresses[0].port, node.pid("gateway-broker")
