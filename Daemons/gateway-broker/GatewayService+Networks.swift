@@ -72,10 +72,10 @@ extension GatewayService {
     func leaveNetworks(_ id: InstanceID) {
         if networks.entries[id] != nil { networksLeft.insert(id) }
         for other in networks.leave(id) {
+            guard var known = ways.ways[other] else { continue }
             let left = networks.entries[other]?.grants ?? []
-            ways.ways[other]?.entrances = (ways.ways[other]?.entrances ?? [:]).filter {
-                left.contains($0.key)
-            }
+            known.entrances = known.entrances.filter { left.contains($0.key) }
+            ways.ways[other] = known
         }
         let known = ways.ways.removeValue(forKey: id)
         known?.names?.close()
@@ -87,6 +87,7 @@ extension GatewayService {
     ) async throws(Fault) -> ResolveNetworkReply {
         let id = try asker(request, caller)
         try Self.check(request.tags)
+        guard machine.activities[id] != nil else { throw GatewayFault.noInstance(id.description) }
         let before = networks.entries[id]
         let (entry, found) = try networks.resolving(request.tags, for: id) {
             machine.activities[$0] == .serving

@@ -86,8 +86,10 @@ package struct NetworkBook: Sendable {
     package func resolving(
         _ tags: [String], for id: InstanceID, isServing: (InstanceID) -> Bool
     ) throws(Fault) -> (entry: Entry, grants: [NetworkGrant]) {
-        guard var entry = entries[id] else { throw GatewayFault.noInstance(id.description) }
         let asked = tags.first ?? ""
+        guard var entry = entries[id] else {
+            throw GatewayFault.undeclaredNetwork(asked, declared: [])
+        }
         let isMeant = { (own: String) in tags.contains { NetworkTag.same($0, own) } }
         let networks = entry.member.networks.indices.filter {
             entry.member.networks[$0].tags.contains(where: isMeant)

@@ -32,13 +32,20 @@ def wait_until(condition, within, what):
 class Node:
     """`celautctl up`, its state directory and its log. Use as a context."""
 
-    def __init__(self, state=None, base=None, roots="auto"):
+    def __init__(self, state=None, base=None, roots="auto", config=None):
+        """`config`: text for daemons' configuration files, by daemon, added to what `up` writes."""
         self.options = () if roots == "auto" else ("--roots", roots)
         self.base = own_folder(Path(base or tempfile.mkdtemp(prefix="celaut-test-")))
         self.owns_base = base is None
         self.base.chmod(0o755)
         self.state = Path(state or self.base / "state")
         self.log_path = self.base / "up.log"
+        if config:
+            self.config = self.base / "config"
+            self.config.mkdir(exist_ok=True)
+            for daemon, text in config.items():
+                (self.config / f"{daemon}.toml").write_text(text)
+            self.options += ("--config", self.config)
         self.process = None
 
     def __enter__(self):
