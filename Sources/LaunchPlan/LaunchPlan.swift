@@ -23,7 +23,7 @@ package struct LaunchPlan: Equatable, Sendable {
         case disk
         /// Tells of an out-of-memory: an eventfd (v1) or memory.events (v2).
         case memory
-        /// From here on: one cgroup.procs for each hierarchy (v1), or a cgroup directory (v2).
+        /// From here on: the `tasks` of a cgroup for each hierarchy (v1), or a cgroup directory (v2).
         case groups
     }
 
@@ -131,6 +131,9 @@ package struct LaunchViolation: Error, Equatable, Sendable {
 extension LaunchPlan {
     /// "CLTP": tells a plan from anything else.
     private static let magic: UInt32 = 0x5054_4C43
+    /// Raised with every change of the packet. The two that speak it are of one build, except where
+    /// one was replaced on the disk while the other ran: they then say so instead of guessing.
+    package static let version: UInt16 = 2
 
     /// The first field that says what it must not; nil for a good plan.
     package func invalid() -> LaunchViolation? {
@@ -180,6 +183,7 @@ extension LaunchPlan {
         var writer = ByteWriter(bytesMax: LaunchLimits.packetBytesMax)
         do throws(ByteWriter.Overflow) {
             try writer.put(Self.magic)
+            try writer.put(Self.version)
             for byte in instanceID { try writer.put(byte) }
             try Self.put(entrypoint, &writer)
             try writer.putCount(environment.count, max: LaunchLimits.variablesMax)
@@ -202,24 +206,37 @@ extension LaunchPlan {
     }
 
     package init(reading packet: [UInt8]) throws(LaunchViolation) {
-        let plan: LaunchPlan?
+        var violation: LaunchViolation?
+        var plan: LaunchPlan?
         do throws(ByteReader.Failure) {
             var reader = ByteReader(packet)
-            plan = try Self.plan(&reader)
-            try reader.finish()
+            violation = try Self.foreign(&reader)
+            if violation == nil {
+                plan = try Self.plan(&reader)
+                try reader.finish()
+            }
         } catch {
             throw LaunchViolation("packet")
         }
-        guard let plan else { throw LaunchViolation("magic") }
+        if let violation { throw violation }
+        guard let plan else { throw LaunchViolation("kind") }
         if let violation = plan.invalid() { throw violation }
         self = plan
     }
 
-    /// nil where the magic or a kind is unknown.
+    /// Why this is nothing that this build can read further.
+    private static func foreign(
+        _ reader: inout ByteReader
+    ) throws(ByteReader.Failure) -> LaunchViolation? {
+        guard try reader.uint32() == magic else { return LaunchViolation("magic") }
+        guard try reader.uint16() == version else { return LaunchViolation("version") }
+        return nil
+    }
+
+    /// nil where a kind is unknown.
     private static func plan(
         _ reader: inout ByteReader
     ) throws(ByteReader.Failure) -> LaunchPlan? {
-        guard try reader.uint32() == magic else { return nil }
         var id: [UInt8] = []
         for _ in 0..<16 { id.append(try reader.uint8()) }
         let entrypoint = try path(&reader)
@@ -233,15 +250,16 @@ extension LaunchPlan {
         let outputBytesMax = try reader.uint64()
         let outputBytesPerSecond = try reader.uint64()
         let sharedMemoryBytesMax = try reader.uint64()
-        guard let rootKind = RootKind(rawValue: try reader.uint8()),
-            let kind = GroupKind(rawValue: try reader.uint8())
-        else { return nil }
+        let rootKind = RootKind(rawValue: try reader.uint8())
+        let groupKind = GroupKind(rawValue: try reader.uint8())
+        let groups = try reader.uint8()
+        guard let rootKind, let groupKind else { return nil }
         return LaunchPlan(
             instanceID: id, entrypoint: entrypoint, environment: environment,
             configurationPath: configurationPath, uidBase: uidBase, openFilesMax: openFilesMax,
             outputBytesMax: outputBytesMax, outputBytesPerSecond: outputBytesPerSecond,
             sharedMemoryBytesMax: sharedMemoryBytesMax,
-            rootKind: rootKind, groupKind: kind, groups: try reader.uint8())
+            rootKind: rootKind, groupKind: groupKind, groups: groups)
     }
 
     private static func put(

@@ -47,6 +47,23 @@ private func plan() -> LaunchPlan {
         #expect(other > 0)
     }
 
+    @Test func aPlanOfAnotherVersionIsRefusedAsThat() throws {
+        var bytes = try plan().encoded()
+        bytes[4] += 1
+        #expect(throws: LaunchViolation("version")) { try LaunchPlan(reading: bytes) }
+        bytes[0] += 1
+        #expect(throws: LaunchViolation("magic")) { try LaunchPlan(reading: bytes) }
+    }
+
+    @Test func aPlanOfAnUnknownKindIsRefusedAsThat() throws {
+        let whole = try plan().encoded()
+        for place in [whole.count - 2, whole.count - 3] {
+            var bytes = whole
+            bytes[place] = 77
+            #expect(throws: LaunchViolation("kind")) { try LaunchPlan(reading: bytes) }
+        }
+    }
+
     private static let badPaths: [[String]] = [
         ["..", "x"], ["."], [""], ["a/b"], [], ["a\0b"], [String(repeating: "x", count: 256)],
         Array(repeating: String(repeating: "y", count: 255), count: 17),
