@@ -167,25 +167,3 @@ package final class ImportedContents: ContentSink {
         try result.get()
     }
 }
-
-extension RawSpan {
-    /// Whether all bytes are zero.
-    fileprivate var isZero: Bool {
-        var offset = 0
-        while offset + 8 <= byteCount {
-            // SAFETY: eight bytes that are inside, of which any make a number.
-            guard unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self) == 0 else {
-                return false
-            }
-            offset += 8
-        }
-        while offset < byteCount {
-            // SAFETY: as above.
-            guard unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) == 0 else {
-                return false
-            }
-            offset += 1
-        }
-        return true
-    }
-}

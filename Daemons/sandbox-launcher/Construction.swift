@@ -10,46 +10,35 @@ struct Construction {
 
     /// The pid of the payload inside: the first child of the first process.
     static let payloadPID: Int32 = 2
-    private static let hostName = "celaut"
 
     func build(
-        parcel: Parcel, objects: borrowing Descriptor, spare: borrowing Descriptor?,
-        materials: borrowing Materials, directory: borrowing Descriptor
+        parcel: Parcel, layer: LaunchOrder.Layer, shell: borrowing Shell,
+        loopControl: borrowing Descriptor, directory: borrowing Descriptor
     ) throws(LaunchFailure) -> Watch {
-        let processes = try Interior.makeProcesses()
         let configuration = try Root.part(parcel, .configuration, "read configuration") {
             (file) throws(Errno) in
             try File.seek(file, to: 0)
             return try File.readAll(file, limit: LaunchLimits.configurationBytesMax)
         }
-        let null = try step("open /dev/null") { () throws(Errno) in
-            try File.open("/dev/null", .readWrite)
-        }
         let watch = try begin(parcel, directory)
-        let namespace = try mapIdentities(processes)
-        let mount = try root(parcel, objects, spare, materials, processes, namespace)
-        try enter(mount)
+        let namespace = try mapIdentities(shell.processes)
+        let mount = try root(parcel, layer, loopControl, shell.processes, namespace)
+        try enter(mount, shell)
         try limit()
-        try openNetwork(processes)
-        try Interior.build(
-            plan: plan, root: mount, processes: processes, materials: materials,
-            namespace: namespace, configuration: configuration)
-        try step("host name") { () throws(Errno) in
-            try Namespaces.setHostName(Self.hostName)
-            try Namespaces.setDomainName("")
-            try Confinement.leaveKeyring()
-        }
+        try Interior.build(plan: plan, root: mount, shell: shell, configuration: configuration)
         try step("standard streams") { () throws(Errno) in
-            for number: Int32 in 0...2 { try Confinement.place(null, as: number) }
+            for number: Int32 in 0...2 { try Confinement.place(shell.null, as: number) }
         }
         return watch
     }
 
     private func root(
-        _ parcel: Parcel, _ directory: borrowing Descriptor, _ spare: borrowing Descriptor?,
-        _ materials: borrowing Materials, _ processes: borrowing Descriptor,
-        _ namespace: borrowing Descriptor
+        _ parcel: Parcel, _ layer: LaunchOrder.Layer, _ loopControl: borrowing Descriptor,
+        _ processes: borrowing Descriptor, _ namespace: borrowing Descriptor
     ) throws(LaunchFailure) -> Descriptor {
+        guard let directory = parcel.take(LaunchPlan.Place.objects.rawValue) else {
+            throw LaunchFailure(step: "objects", code: Errno.noEntry.code)
+        }
         var owners: Descriptor?
         if plan.rootKind == .checkout {
             owners = try step("owners of the checkout") { () throws(Errno) in
@@ -58,8 +47,8 @@ struct Construction {
             }
         }
         return try Root(
-            parcel: parcel, directory: directory, owners: owners, spare: spare,
-            namespace: namespace, loopControl: materials.loopControl
+            parcel: parcel, directory: directory, owners: owners, layer: layer,
+            namespace: namespace, loopControl: loopControl
         ).keep()
     }
 
@@ -112,13 +101,18 @@ struct Construction {
         }
     }
 
-    /// Any directory of the host serves as the place to attach: it is gone with the pivot.
-    private func enter(_ root: borrowing Descriptor) throws(LaunchFailure) {
+    /// Any directory of the host serves as the place to attach: it is gone with the pivot. What is
+    /// in the shell is moved before the host's root goes.
+    private func enter(
+        _ root: borrowing Descriptor, _ shell: borrowing Shell
+    ) throws(LaunchFailure) {
         try step("pivot root") { () throws(Errno) in
-            try Mounts.attach(root, over: "/proc")
+            try Mounts.attach(root, over: "/sys")
             try Mounts.changeDirectory(root)
             try Mounts.pivotToWorkingDirectory()
         }
+        try Interior.attach(shell.processes, "proc", root, plan)
+        try step("leave the host's root") { () throws(Errno) in try Mounts.leaveOldRoot() }
     }
 
     /// Open files are the payload's own to limit, once it has closed what it does not keep.
@@ -126,19 +120,6 @@ struct Construction {
         try step("limits") { () throws(Errno) in
             _ = try Process.limit(
                 .coreBytes, of: Self.payloadPID, set: Process.Limit(soft: 0, hard: 0))
-        }
-    }
-
-    /// The loopback, and every port on it: who has no capabilities may still listen on port 80.
-    private func openNetwork(_ processes: borrowing Descriptor) throws(LaunchFailure) {
-        try step("network") { () throws(Errno) in
-            try Namespaces.bringLoopbackUp()
-            // 10.64.0.0/10: what the gateway listens on for children and peers, one address each.
-            // The same in every instance, whether it has any or not.
-            try Namespaces.addToLoopback(0x0A40_0001, prefixLength: 10)
-            let file = try File.open(
-                at: processes, "sys/net/ipv4/ip_unprivileged_port_start", .writeOnly)
-            try File.writeAll(file, [UInt8(ascii: "0")])
         }
     }
 }

@@ -5,14 +5,15 @@ import Syscalls
 
 struct Launcher: ~Copyable {
     private let socket: Descriptor
-    private let materials: Materials
+    private let loopControl: Descriptor
     private let filter: [UInt8]
     private var spares = Spares()
+    private var blank: Blank?
     private var buffer = [UInt8](repeating: 0, count: LaunchLimits.packetBytesMax)
 
-    init(socket: consuming Descriptor, materials: consuming Materials, filter: [UInt8]) {
+    init(socket: consuming Descriptor, loopControl: consuming Descriptor, filter: [UInt8]) {
         self.socket = socket
-        self.materials = materials
+        self.loopControl = loopControl
         self.filter = filter
     }
 
@@ -20,12 +21,13 @@ struct Launcher: ~Copyable {
     mutating func serve() throws(LaunchFailure) {
         while true {
             var waits = [Poll.Wait(socket)]
-            let patience = spares.isEmpty ? -1 : Spares.idleMilliseconds
+            let patience = spares.isEmpty && blank == nil ? -1 : Spares.idleMilliseconds
             try step("poll") { () throws(Errno) in
                 try Poll.wait(&waits, milliseconds: patience)
             }
             if !waits[0].ready {
                 spares.drop()
+                blank = nil
                 continue
             }
             let received: SeqpacketSocket.Received
@@ -46,49 +48,80 @@ struct Launcher: ~Copyable {
     private mutating func answer(_ received: SeqpacketSocket.Received) {
         let parcel = received.descriptors ?? Parcel()
         do throws(LaunchFailure) {
-            let plan: LaunchPlan
+            let packet = [UInt8](buffer.prefix(received.bytes))
             do throws(LaunchViolation) {
                 guard !received.bytesCut, !received.descriptorsCut else {
                     throw LaunchViolation("packet")
                 }
-                plan = try LaunchPlan(reading: [UInt8](buffer.prefix(received.bytes)))
+                let plan = try LaunchPlan(reading: packet)
                 guard parcel.count == plan.descriptors else {
                     throw LaunchViolation("descriptors")
                 }
             } catch {
                 throw LaunchFailure(step: "plan \(error.field)", code: Errno.invalid.code)
             }
-            try launch(plan, parcel)
+            try launch(packet, parcel)
         } catch {
             send(.failed(error), nil)
         }
     }
 
-    private mutating func launch(_ plan: LaunchPlan, _ parcel: Parcel) throws(LaunchFailure) {
-        // Before the clone: a mount can be cloned only in the mount namespace it belongs to, and the
-        // box builder's may be another than ours. The clone has the directory as its root, so that
-        // the instance's mount table shows "/".
-        let objects = try Root.part(parcel, .objects, "objects") { directory throws(Errno) in
-            let clone = try Mounts.cloneHere(directory)
-            try Mounts.set([.readOnly, .noSetuid, .noDevices, .noExecute], on: clone)
-            return clone
-        }
+    private mutating func launch(_ plan: [UInt8], _ parcel: Parcel) throws(LaunchFailure) {
         let spare = spares.take(bytes: Self.diskBytes(parcel))
         let next = nextDisk(parcel, isUsed: spare == nil)
-        // No cgroup namespace: from inside one, the payload could not be cloned into the instance's
-        // cgroup, which is beside ours and not below (`nsdelegate`, as systemd mounts cgroup v2). The
-        // payload makes its own when it is there.
-        let kinds: Namespaces.Kinds = [.mount, .pid, .network, .ipc, .hostName]
-        let side = try step("clone") { () throws(Errno) in try Namespaces.clone(into: kinds) }
-        switch consume side {
-        case .child:
-            throw Witness.run(
-                plan: plan, parcel: parcel, objects: objects, spare: spare,
-                materials: materials, filter: filter)
-        case .parent(let pid, let pidfd):
-            send(.launched(pid: pid), Parcel(pidfd))
+        let layer: LaunchOrder.Layer = spare == nil ? .file : .mounted
+        let order = LaunchOrder(
+            layer: layer, plan: plan, parcel: try Self.parcel(parcel, spare))
+        let witness = try give(order)
+        let pid = witness.pid
+        send(.launched(pid: pid), Parcel(witness.keep()))
+        guard isIdle() else { return }
+        // A failure is met again, and told, by the start that needs one.
+        blank = try? Blank.make(filter: filter, loopControl: loopControl)
+        if let next, isIdle() { spares.fill(next, loopControl: loopControl) }
+    }
+
+    /// To the witness that waits, or to a new one.
+    private mutating func give(_ order: LaunchOrder) throws(LaunchFailure) -> Blank {
+        if let waiting = blank.take(), (try? waiting.give(order)) != nil { return waiting }
+        let fresh = try Blank.make(filter: filter, loopControl: loopControl)
+        try step("give the plan") { () throws(Errno) in try fresh.give(order) }
+        return fresh
+    }
+
+    /// What the witness gets: the plan's own, but a clone of the directory's mount and a layer that is
+    /// mounted already.
+    private static func parcel(
+        _ given: Parcel, _ spare: consuming Descriptor?
+    ) throws(LaunchFailure) -> Parcel {
+        var spare = spare
+        let all = Parcel()
+        for index in 0..<given.count {
+            switch LaunchPlan.Place(rawValue: index) {
+            case .objects:
+                all.append(
+                    try Root.part(given, .objects, "objects") { (directory) throws(Errno) in
+                        try clone(directory)
+                    })
+            case .disk where spare != nil:
+                if let spare = spare.take() { all.append(spare) }
+            default:
+                guard let descriptor = given.take(index) else {
+                    throw LaunchFailure(step: "descriptors", code: Errno.noEntry.code)
+                }
+                all.append(descriptor)
+            }
         }
-        if let next, isIdle() { spares.fill(next, loopControl: materials.loopControl) }
+        return all
+    }
+
+    /// Here and not in the witness: a mount can be cloned only in the mount namespace it belongs to,
+    /// and the box builder's may be another than ours. The clone has the directory as its root, so
+    /// that the instance's mount table shows "/".
+    private static func clone(_ directory: borrowing Descriptor) throws(Errno) -> Descriptor {
+        let clone = try Mounts.cloneHere(directory)
+        try Mounts.set([.readOnly, .noSetuid, .noDevices, .noExecute], on: clone)
+        return clone
     }
 
     private static func diskBytes(_ parcel: Parcel) -> UInt64 {

@@ -20,8 +20,11 @@ enum Main {
             _ = Process.setUmask(0)
             // The witnesses are reaped by the kernel: the supervisor watches their pidfds.
             Confinement.ignoreChildren()
+            let loopControl = try step("open /dev/loop-control") { () throws(Errno) in
+                try File.open("/dev/loop-control", .readWrite)
+            }
             var launcher = Launcher(
-                socket: socket, materials: try Materials(), filter: try SeccompPolicy.compile())
+                socket: socket, loopControl: loopControl, filter: try SeccompPolicy.compile())
             try launcher.serve()
         } catch {
             Confinement.complain("sandbox-launcher: \(error.step): \(Errno(code: error.code))\n")

@@ -17,16 +17,11 @@ struct Root: ~Copyable {
     ///   - owners: maps the owner of a checkout; nil for layers.
     init(
         parcel: Parcel, directory: borrowing Descriptor, owners: borrowing Descriptor?,
-        spare: borrowing Descriptor?, namespace: borrowing Descriptor,
+        layer: LaunchOrder.Layer, namespace: borrowing Descriptor,
         loopControl: borrowing Descriptor
     ) throws(LaunchFailure) {
-        switch spare {
-        case .some(let layer):
-            mount = try Self.mount(parcel, directory, owners, layer, namespace)
-        case .none:
-            let layer = try Self.writableLayer(parcel, loopControl)
-            mount = try Self.mount(parcel, directory, owners, layer, namespace)
-        }
+        let layer = try Self.writableLayer(parcel, layer, loopControl)
+        mount = try Self.mount(parcel, directory, owners, layer, namespace)
     }
 
     consuming func keep() -> Descriptor { mount }
@@ -62,10 +57,15 @@ struct Root: ~Copyable {
     }
 
     private static func writableLayer(
-        _ parcel: Parcel, _ loopControl: borrowing Descriptor
+        _ parcel: Parcel, _ layer: LaunchOrder.Layer, _ loopControl: borrowing Descriptor
     ) throws(LaunchFailure) -> Descriptor {
-        try part(parcel, .disk, "mount disk") { file throws(Errno) in
-            try mountLayer(file, loopControl)
+        guard let disk = parcel.take(LaunchPlan.Place.disk.rawValue) else {
+            throw LaunchFailure(step: "disk", code: Errno.noEntry.code)
+        }
+        switch layer {
+        case .mounted: return disk
+        case .file:
+            return try step("mount disk") { () throws(Errno) in try mountLayer(disk, loopControl) }
         }
     }
 

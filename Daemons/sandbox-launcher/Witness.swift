@@ -1,5 +1,5 @@
 // The first process of an instance: never exec'd, outside the instance's limits, of an id no process
-// of the instance has. It builds the instance, then keeps its output, passes TERM on, reaps, and
+// of the instance has. It waits for its instance, builds it, then keeps its output, passes TERM on, reaps, and
 // writes down how it ended. It needs nobody else to live: launcher and supervisor may die.
 //
 // When it ends, so does the pid namespace, and with it every process in it.
@@ -8,21 +8,40 @@ import LaunchPlan
 import Syscalls
 
 enum Witness {
-    /// Runs in the child of the launcher and does not return.
+    /// Runs in the child of the launcher and does not return: prepares, waits for an order, and sees an
+    /// instance through.
     static func run(
-        plan: LaunchPlan, parcel: Parcel, objects: borrowing Descriptor,
-        spare: borrowing Descriptor?, materials: borrowing Materials, filter: [UInt8]
+        socket: borrowing Descriptor, loopControl: borrowing Descriptor, filter: [UInt8]
     ) -> LaunchFailure {
+        let code: Int32
+        do throws(LaunchFailure) {
+            // The launcher's own socket above all is let go: it must close with it.
+            let shell = try Shell(keeping: [socket.raw, loopControl.raw].sorted())
+            code = attend(LaunchOrder(from: socket), shell, loopControl, filter)
+        } catch {
+            code = refuse(LaunchOrder(from: socket), error)
+        }
+        Confinement.exit(code)
+    }
+
+    /// - Parameter order: nil when the launcher is gone before it gave one.
+    /// - Returns: the exit code.
+    private static func attend(
+        _ order: LaunchOrder?, _ shell: borrowing Shell, _ loopControl: borrowing Descriptor,
+        _ filter: [UInt8]
+    ) -> Int32 {
+        guard let order else { return 0 }
+        let parcel = order.parcel
         guard let directory = parcel.take(LaunchPlan.Place.directory.rawValue),
             let report = parcel.take(LaunchPlan.Place.report.rawValue)
-        else { Confinement.exit(1) }
+        else { return 1 }
         do throws(LaunchFailure) {
-            var own = [directory.raw, report.raw, objects.raw]
-            if let number = Self.number(spare) { own.append(number) }
-            try leaveLauncher(parcel, materials, own)
-            try step("note witness") { () throws(Errno) in try note(directory) }
+            let plan = try read(order)
+            try step("note witness") { () throws(Errno) in
+                try write(shell.identity, as: InstanceFiles.witness, directory)
+            }
             var watch = try Construction(plan: plan, filter: filter).build(
-                parcel: parcel, objects: objects, spare: spare, materials: materials,
+                parcel: parcel, layer: order.layer, shell: shell, loopControl: loopControl,
                 directory: directory)
             try confine(plan)
             if let failure = try watch.begin() { throw failure }
@@ -31,45 +50,38 @@ enum Witness {
             try watch.keepOnly(directory, report)
             let end = watch.observe()
             record(.ended(end), directory)
+            // Here: most descriptors are closed behind their owners' backs.
             Confinement.exit(0)
         } catch {
-            let outcome = LaunchOutcome.failed(error)
-            record(outcome, directory)
-            _ = try? SeqpacketSocket.send(report, outcome.encoded())
-            Confinement.exit(1)
+            return fail(error, directory, report)
         }
     }
 
-    private static func number(_ descriptor: borrowing Descriptor?) -> Int32? {
-        switch descriptor {
-        case .some(let descriptor): descriptor.raw
-        case .none: nil
-        }
+    private static func refuse(_ order: LaunchOrder?, _ failure: LaunchFailure) -> Int32 {
+        guard let order else { return 0 }
+        guard let directory = order.parcel.take(LaunchPlan.Place.directory.rawValue),
+            let report = order.parcel.take(LaunchPlan.Place.report.rawValue)
+        else { return 1 }
+        return fail(failure, directory, report)
     }
 
-    /// Lets go of what is the launcher's alone: above all its socket, which must close with it.
-    private static func leaveLauncher(
-        _ parcel: Parcel, _ materials: borrowing Materials, _ own: [Int32]
-    ) throws(LaunchFailure) {
-        var kept = own
-        kept += [materials.devices.raw, materials.blanks.raw, materials.loopControl.raw]
-        for index in 0..<parcel.count {
-            if let number = parcel.inspect(index, { $0.raw }) { kept.append(number) }
-        }
-        try step("leave launcher") { () throws(Errno) in
-            try Confinement.closeAll(from: 3, but: kept.sorted())
-            Confinement.defaultSignals()
-            Confinement.newSession()
-            try Mounts.makeAllPrivate()
-        }
+    private static func fail(
+        _ failure: LaunchFailure, _ directory: borrowing Descriptor,
+        _ report: borrowing Descriptor
+    ) -> Int32 {
+        let outcome = LaunchOutcome.failed(failure)
+        record(outcome, directory)
+        _ = try? SeqpacketSocket.send(report, outcome.encoded())
+        return 1
     }
 
-    /// Writes down who this is on the host, for a supervisor that never got the answer.
-    private static func note(_ directory: borrowing Descriptor) throws(Errno) {
-        // The host's /proc still: it shows the host's pid.
-        let text = try File.readAll("/proc/self/stat", limit: 4_096)
-        guard let (pid, start) = ProcessStatus.identity(text) else { throw .invalid }
-        try write("\(pid) \(start)\n".utf8, as: InstanceFiles.witness, directory)
+    /// The launcher has read it already: it says what it must.
+    private static func read(_ order: LaunchOrder) throws(LaunchFailure) -> LaunchPlan {
+        do throws(LaunchViolation) {
+            return try LaunchPlan(reading: order.plan)
+        } catch {
+            throw LaunchFailure(step: "plan \(error.field)", code: Errno.invalid.code)
+        }
     }
 
     /// Gives up all but the right to signal what is in its pid namespace.

@@ -81,8 +81,14 @@ struct DiskImages: Sendable {
             throw DiskFailure(subject: "\(maker): \(error.step)", errno: error.errno)
         }
         guard status == .exited(0) else { throw DiskFailure(subject: maker, errno: .invalid) }
+        let sparse = "\(temporary).sparse"
+        defer { try? File.remove(sparse) }
         do throws(Errno) {
-            try File.rename(temporary, to: path)
+            // Without the zeros that mke2fs wrote: a sixty-fourth of the size, in each copy again.
+            try File.copySparse(
+                from: try File.open(temporary),
+                to: try File.open(sparse, .readWrite, [.create, .exclusive]))
+            try File.rename(sparse, to: path)
         } catch {
             throw DiskFailure(subject: "disk template", errno: error)
         }

@@ -95,10 +95,15 @@ package enum Mounts {
         try Call.check { celaut_mount_private() }
     }
 
-    /// Makes the current directory the root of all, and lets the old root go.
+    /// Makes the current directory the root of all; the old root lies over it until `leaveOldRoot`.
     package static func pivotToWorkingDirectory() throws(Errno) {
-        // SAFETY: the paths are terminated strings for the length of the calls.
+        // SAFETY: the paths are terminated strings for the length of the call.
         try Call.check { unsafe celaut_pivot_root(".", ".") }
+    }
+
+    /// Lets go of the root that was before the pivot, with all that is attached in it.
+    package static func leaveOldRoot() throws(Errno) {
+        // SAFETY: as above.
         try Call.check { unsafe celaut_detach(".") }
         try Call.check { unsafe chdir("/") }
     }

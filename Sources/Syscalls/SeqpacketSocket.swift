@@ -101,6 +101,29 @@ package enum SeqpacketSocket {
         }
     }
 
+    /// Receives one packet into memory of its own, touched only as far as the packet goes.
+    ///
+    /// - Returns: nothing in `bytes` when the peer closed, or the packet was cut.
+    package static func receive(
+        _ socket: borrowing Descriptor, bytesMax: Int
+    ) throws(Errno) -> (bytes: [UInt8], descriptors: Parcel?) {
+        let raw = socket.raw
+        var result: Result<Received, Errno> = .failure(.again)
+        // SAFETY: as many bytes count as the kernel wrote.
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: bytesMax) { buffer, count in
+            do throws(Errno) {
+                let received = unsafe try receive(raw, UnsafeMutableRawBufferPointer(buffer))
+                let isCut = received.bytesCut || received.descriptorsCut
+                count = isCut ? 0 : received.bytes
+                result = .success(received)
+            } catch {
+                count = 0
+                result = .failure(error)
+            }
+        }
+        return (bytes, try result.get().descriptors)
+    }
+
     private static func receive(
         _ raw: Int32, _ buffer: UnsafeMutableRawBufferPointer
     ) throws(Errno) -> Received {
