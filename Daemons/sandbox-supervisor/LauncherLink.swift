@@ -18,16 +18,37 @@ final class LauncherLink {
 
     private let loop: EventLoop
     private let path: String
+    /// The program as it was when this process started.
+    private let program: SharedDescriptor
     private var socket: SharedDescriptor?
     private var token: WatchToken?
     private var process: SharedDescriptor?
+    /// Launchers that are ending, by the numbers of their descriptors.
+    private var leaving: [Int32: WatchToken] = [:]
     private var waiting: [(Answer) -> Void] = []
     private var buffer = [UInt8](repeating: 0, count: LaunchOutcome.bytesMax)
 
     init(loop: EventLoop, path: String) throws(LaunchFailure) {
         self.loop = loop
         self.path = path
+        do throws(Errno) {
+            program = SharedDescriptor(try File.open(path, .path))
+        } catch {
+            throw LaunchFailure(step: "start \(path)", code: error.code)
+        }
         try start()
+    }
+
+    /// An upgrade puts another build's launcher at the path before it restarts this process, and the two
+    /// need not understand each other: until then the one of this build is started, by its open file.
+    private var programPath: String {
+        if let started = try? File.status(program.descriptor),
+            let found = try? File.open(path, .path), let status = try? File.status(found),
+            (status.device, status.inode) == (started.device, started.inode)
+        {
+            return path
+        }
+        return "/proc/\(Process.pid)/fd/\(program.descriptor.raw)"
     }
 
     /// The number in the child.
@@ -36,7 +57,7 @@ final class LauncherLink {
     private func start() throws(LaunchFailure) {
         do throws(Errno) {
             let pair = try SeqpacketSocket.pair()
-            var plan = SpawnPlan(path: path, arguments: ["sandbox-launcher"])
+            var plan = SpawnPlan(path: programPath, arguments: ["sandbox-launcher"])
             plan.newSession = true
             plan.give(standardStream: 2, as: 2)
             plan.give(pair.second, as: Self.socketNumber)
@@ -106,12 +127,28 @@ final class LauncherLink {
         if let token { loop.unwatch(token) }
         token = nil
         socket = nil
-        if let process { _ = try? Pidfd.reap(process.descriptor) }
+        if let process { layToRest(process) }
         process = nil
         let left = waiting
         waiting = []
         for answer in left {
             answer(.failure(LaunchFailure(step: "launcher died", code: Errno.noProcess.code)))
         }
+    }
+
+    /// Its socket closes a moment before there is something to reap; one that only lost its way ends
+    /// here. Its witnesses go on.
+    private func layToRest(_ process: SharedDescriptor) {
+        try? Pidfd.send(.kill, to: process.descriptor)
+        let number = process.descriptor.raw
+        leaving[number] = try? loop.watch(process.descriptor, .readable) { [weak self] _ in
+            // Keeps the descriptor, and its number with it, until then.
+            _ = try? Pidfd.reap(process.descriptor)
+            self?.left(number)
+        }
+    }
+
+    private func left(_ number: Int32) {
+        if let token = leaving.removeValue(forKey: number) { loop.unwatch(token) }
     }
 }

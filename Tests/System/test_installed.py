@@ -310,10 +310,33 @@ def test_an_upgrade_leaves_instances_running(machine, package, tmp_path):
     ctl(machine, "stop", "--grace", "0s", "upgraded")
 
 
-def repacked(package, folder):
-    """The same package with a later version."""
-    tree, newer = folder / "tree", folder / "newer.deb"
+def test_instances_start_while_a_later_package_is_unpacked_also_if_the_launcher_dies(
+        machine, package, tmp_path):
+    """Between unpacking and the restart the programs on the disk are of another build than those that
+    run: here the new launcher is one that the old supervisor cannot work with."""
+    newer = repacked(package, tmp_path, "foreign.deb", launcher=b"#!/bin/false\n")
+    shutil.copy(newer, machine.root / "root/foreign.deb")
+    pids = {daemon: main_pid(machine, daemon) for daemon in DAEMONS}
+    machine.execute("dpkg", "--unpack", "/root/foreign.deb")
+    assert {daemon: main_pid(machine, daemon) for daemon in DAEMONS} == pids, "not restarted yet"
+    launchers = machine.execute(
+        "busybox", "pgrep", "-P", pids["sandbox-supervisor"]).stdout.split()
+    machine.execute("busybox", "kill", "-KILL", *launchers)
+    where = start_echo(machine, "between")
+    shutil.copy(package, machine.root / "root/back.deb")
+    machine.execute("dpkg", "--force-confdef", "-i", "/root/back.deb")
+    for daemon in DAEMONS:
+        wait_serving(machine, daemon, other_than=pids[daemon])
+    wait_until(lambda: answers(machine, where), 10, "it answers after the upgrade")
+    ctl(machine, "stop", "--grace", "0s", "between")
+
+
+def repacked(package, folder, name="newer.deb", launcher=None):
+    """The same package with a later version, and another launcher where one is given."""
+    tree, newer = folder / "tree", folder / name
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True, timeout=120)
+    if launcher is not None:
+        (tree / "usr/lib/celaut/sandbox-launcher").write_bytes(launcher)
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"^(Version: .*)$", r"\1.1", control.read_text(), flags=re.M))
     subprocess.run(["dpkg-deb", "-Znone", "-b", tree, newer], check=True, timeout=120,
