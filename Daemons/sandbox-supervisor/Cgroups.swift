@@ -52,6 +52,14 @@ struct Cgroups: Sendable {
         for path in paths.values { try Self.makeAll(base, in: path) }
     }
 
+    /// Where each hierarchy that we have a part of is mounted.
+    var hierarchies: [String] {
+        switch kind {
+        case .version1(let roots): roots.values.sorted()
+        case .version2: [Self.root]
+        }
+    }
+
     /// "v2" or "v1", for the status.
     var name: String {
         switch kind {
@@ -101,8 +109,10 @@ struct Cgroups: Sendable {
             case .version1:
                 guard let memory = path("memory", id) else { throw .noDevice }
                 var all = [try Self.watchMemory(memory)]
+                // Not cgroup.procs: to move a whole process the kernel waits for an RCU grace period
+                // (10 ms), and who enters has one thread.
                 for path in paths {
-                    all.append(SharedDescriptor(try File.open("\(path)/cgroup.procs", .writeOnly)))
+                    all.append(SharedDescriptor(try File.open("\(path)/tasks", .writeOnly)))
                 }
                 return all
             case .version2:
@@ -242,14 +252,9 @@ struct Cgroups: Sendable {
 
     /// The names of all instances that have a cgroup.
     func present() -> Set<String> {
-        let parents: [String] =
-            switch kind {
-            case .version1(let roots): roots.values.map { "\($0)/\(base)" }
-            case .version2(let root): [root]
-            }
         var names: Set<String> = []
-        for parent in parents {
-            guard let directory = try? Directory.open(parent) else { continue }
+        for hierarchy in hierarchies {
+            guard let directory = try? Directory.open("\(hierarchy)/\(base)") else { continue }
             try? Directory.forEach(directory) { entry in
                 if entry.kind == .directory { names.insert(entry.name) }
                 return true
@@ -275,12 +280,7 @@ struct Cgroups: Sendable {
     /// stops. Who starts again makes it again.
     func leave() {
         if case .version2 = kind, base.contains("/") { return }
-        let tops: [String] =
-            switch kind {
-            case .version1(let roots): roots.values.map { "\($0)/\(base)" }
-            case .version2(let root): [root]
-            }
-        for top in tops { try? File.removeDirectory(top) }
+        for hierarchy in hierarchies { try? File.removeDirectory("\(hierarchy)/\(base)") }
     }
 
     private static func killAll(_ path: String) {
@@ -335,7 +335,7 @@ struct Cgroups: Sendable {
         if File.exists(path) { try write(path, value) }
     }
 
-    private static func text(_ path: String) -> String {
+    static func text(_ path: String) -> String {
         (try? File.readAll(path, limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 

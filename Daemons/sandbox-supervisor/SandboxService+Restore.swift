@@ -42,6 +42,9 @@ extension SandboxService {
             return swept
         }
         for id in swept { logger.notice("swept", metadata: ["instance": "\(id)"]) }
+        for path in await loop.runBlocking({ workplace.parts.removeOthers() }) {
+            logger.notice("swept", metadata: ["cgroup": "\(path)"])
+        }
     }
 
     // LIMIT: time for a killed witness to be gone with all of its namespace.
