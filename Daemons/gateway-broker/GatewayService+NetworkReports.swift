@@ -51,6 +51,9 @@ extension GatewayService {
                 networks.policy.allow.first { glob in tags.contains(where: glob.matches) }?.text
                     ?? ""
             )
+        // Answers to names are the node's own: nobody has to allow them.
+        case .unnamed where tags.contains { NetworkTag.same($0, NetworkBook.namesTag) }:
+            (.allowed, "")
         case .unnamed: (.unnamed, "")
         }
     }
