@@ -81,7 +81,7 @@ def test_what_ignores_term_is_killed_after_the_grace_time_and_not_before(start_p
     start = time.monotonic()
     state = probe.stop(grace_ms=1_000).state
     assert state.ended.cause == w.sandbox.END_CAUSE_STOPPED, state
-    assert 0.95 < time.monotonic() - start < 5
+    assert 0.95 < time.monotonic() - start < 20
 
 
 def test_no_grace_kills_at_once(start_probe):
@@ -89,7 +89,8 @@ def test_no_grace_kills_at_once(start_probe):
     probe.ask("stubborn")
     start = time.monotonic()
     probe.stop(grace_ms=0)
-    assert time.monotonic() - start < 2
+    # Much less than any grace time that might be taken instead.
+    assert time.monotonic() - start < 10
 
 
 def test_a_child_that_left_its_session_ends_with_the_instance(start_probe):

@@ -274,7 +274,7 @@ def test_cpu_use_stays_within_the_quota(start_probe):
     probe = start_probe(resources={"at_init": resources, "at_most": resources})
     output, _ = probe.run("timeout 2 sh -c 'while :; do :; done'; cat /proc/$$/stat; :", timeout=30)
     ended = probe.stop()
-    assert 100_000 < ended.state.usage.cpu_us < 1_200_000, ended.state.usage
+    assert 20_000 < ended.state.usage.cpu_us < 1_200_000, ended.state.usage
 
 
 def test_an_instance_keeps_no_socket_of_the_host_open(shared_probe):

@@ -70,13 +70,13 @@ def test_a_limit_grows_while_it_runs_and_what_is_not_named_stays(supervisor, ins
     assert state.limits.processes == 12
     assert state.limits.memory_bytes == 96 * MEBIBYTE
     assert state.limits.disk_bytes == 64 * MEBIBYTE
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while [*usage(supervisor, instance)][0].usage.processes < 12:
         assert time.monotonic() < deadline, "the bomb does not fill its new limit"
 
 
 def test_a_limit_below_use_is_refused_and_nothing_changes(supervisor, instance):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while [*usage(supervisor, instance)][0].usage.processes < 8:
         assert time.monotonic() < deadline
     with pytest.raises(w.Fault) as refused:
@@ -113,7 +113,7 @@ def test_past_its_deadline_it_is_killed_and_the_cause_is_told(supervisor, opened
     supervisor.forget(instance)
     assert state.ended.cause == w.sandbox.END_CAUSE_DEADLINE
     assert "processes" in state.ended.limits_met
-    assert 0.6 < time.monotonic() - began < 5
+    assert 0.6 < time.monotonic() - began < 20
 
 
 def test_a_deadline_can_be_given_later(supervisor, opened):

@@ -157,7 +157,7 @@ def test_silence_after_connecting_ends_with_a_goodbye_and_shuts_nobody_out(node,
     with raw(node, daemon, hello=False) as connection:
         start = time.monotonic()
         assert closing(connection).reason == "IDLE"
-        assert 3 < time.monotonic() - start < 9
+        assert 3 < time.monotonic() - start < 30
 
 
 def test_an_unknown_method_is_a_fault_and_the_connection_stays(node, daemon):
@@ -445,7 +445,7 @@ def test_a_deadline_that_passes_ends_the_request_with_a_fault(node):
                 "BoxBuilder.ImportBox", w.box.ImportBoxRequest(), [reading, description],
                 deadline=0.3))
         assert caught.value.code == "DEADLINE_EXCEEDED"
-        assert 0.25 < time.monotonic() - start < 5
+        assert 0.25 < time.monotonic() - start < 15
     for descriptor in (reading, writing, description):
         os.close(descriptor)
 

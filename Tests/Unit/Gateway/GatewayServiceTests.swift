@@ -7,7 +7,7 @@ import Syscalls
 import Testing
 import gateway_broker
 
-@Suite("The gateway", .serialized, .timeLimit(.minutes(1))) struct GatewayServiceTests {
+@Suite("The gateway", .serialized, .timeLimit(.minutes(10))) struct GatewayServiceTests {
     /// Runs a test's body on a loop with a thread of its own: the threads that tests share must not
     /// wait for each other.
     static func run(
@@ -340,7 +340,7 @@ import gateway_broker
     }
 }
 
-@Suite("The gateway on a full disk", .serialized, .timeLimit(.minutes(1)))
+@Suite("The gateway on a full disk", .serialized, .timeLimit(.minutes(10)))
 struct GatewayFullDiskTests {
     @Test("stops what runs, tells it, and writes it down when there is room")
     func stop() async throws {

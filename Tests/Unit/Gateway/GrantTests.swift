@@ -7,7 +7,7 @@ import SwiftProtobuf
 import Testing
 import gateway_broker
 
-@Suite("tokens and clients", .timeLimit(.minutes(1)))
+@Suite("tokens and clients", .timeLimit(.minutes(10)))
 struct GrantTests {
     private static func key(_ number: UInt8) -> [UInt8] { [UInt8](repeating: number, count: 16) }
 

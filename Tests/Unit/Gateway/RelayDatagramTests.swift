@@ -70,7 +70,7 @@ private func held(_ parcel: Parcel) throws -> Descriptor {
     return end
 }
 
-@Suite("The relay of datagrams", .serialized, .timeLimit(.minutes(1)))
+@Suite("The relay of datagrams", .serialized, .timeLimit(.minutes(10)))
 struct RelayDatagramTests {
     @Test("carries datagrams whole, each sender's answers to that sender, and counts them exactly")
     func bothWays() throws {
@@ -177,7 +177,7 @@ struct RelayDatagramTests {
     }
 }
 
-@Suite("Addresses of the relay", .serialized, .timeLimit(.minutes(1)))
+@Suite("Addresses of the relay", .serialized, .timeLimit(.minutes(10)))
 struct RelayAddressTests {
     @Test("nothing is published where the policy says so, and a tunnel still leads there")
     func unpublished() throws {

@@ -122,7 +122,7 @@ final class RelaySocketForTests {
     func send(_ bytes: [UInt8]) throws { try File.writeAll(descriptor, bytes) }
 }
 
-@Suite("The relay", .serialized, .timeLimit(.minutes(1))) struct RelayTests {
+@Suite("The relay", .serialized, .timeLimit(.minutes(10))) struct RelayTests {
     @Test("carries bytes both ways and counts them exactly")
     func bothWays() throws {
         let bench = try RelayBench()

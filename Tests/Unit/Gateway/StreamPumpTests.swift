@@ -54,7 +54,7 @@ func pattern(_ count: Int) -> [UInt8] {
     }
 }
 
-@Suite("A stream pump", .serialized, .timeLimit(.minutes(1))) struct StreamPumpTests {
+@Suite("A stream pump", .serialized, .timeLimit(.minutes(10))) struct StreamPumpTests {
     /// Pools: one that always has a pipe, one that has a single pipe, one that never has.
     static let pools = [128, 1, 0]
 

@@ -5,7 +5,7 @@ import Synchronization
 import Syscalls
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct EventLoopTests {
+@Suite(.timeLimit(.minutes(10))) struct EventLoopTests {
     /// An actor of the loop that can be looked at from callbacks.
     actor Witness {
         nonisolated let loop: EventLoop

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// A server against a peer that speaks in packets and does not keep the rules.
-@Suite(.timeLimit(.minutes(1))) struct RawPeerTests {
+@Suite(.timeLimit(.minutes(10))) struct RawPeerTests {
     /// A blocking end of a connection to a server.
     final class Peer {
         let socket: Descriptor

@@ -5,7 +5,7 @@ import Interfaces
 import Syscalls
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ReconnectingCallerTests {
+@Suite(.timeLimit(.minutes(10))) struct ReconnectingCallerTests {
     private func caller(_ thread: LoopThread, _ path: String) -> ReconnectingCaller {
         ReconnectingCaller(
             path: path, loop: thread.loop, interfaces: [BoxBuilderInterface.descriptor],

@@ -6,7 +6,7 @@ import Syscalls
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ServerTests {
+@Suite(.timeLimit(.minutes(10))) struct ServerTests {
     private func fault<T>(_ body: () async throws(Fault) -> T) async -> WireFaultCode? {
         do throws(Fault) {
             _ = try await body()
