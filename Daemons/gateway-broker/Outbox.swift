@@ -63,7 +63,10 @@ package struct Outbox: Sendable {
             group = steps
             groupCount = steps.count
             steps = []
-            stage = .together
+            // What waits for the disk is not overtaken by what came after it.
+            stage = blocked.isEmpty ? .together : .singly
+        }
+        if stage == .together {
             // A write whose actions were performed comes before what was decided after it.
             return owed.sorted { $0.key < $1.key }.map(\.value) + group.flatMap(\.writes)
         }

@@ -86,8 +86,7 @@ extension RegistryMachine {
             step.actions.append(.listen(id, opening(record)))
         }
         for id in waiting {
-            guard let grace = records[id]?.stopGrace else { continue }
-            giveUpWaiting(id, grace: grace, now, &step)
+            if records[id]?.stopGrace != nil { giveUpWaiting(id, now, &step) }
         }
         stopLeftBehind(now, &step)
     }

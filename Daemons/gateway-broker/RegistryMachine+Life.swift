@@ -42,10 +42,20 @@ extension RegistryMachine {
             postpone(.launch(id), now)
             return
         }
-        // The supervisor may have it all the same: an answer can be lost. Whatever it has is stopped,
-        // and if it cannot be reached now, the next listing finds what we did not follow.
+        errands[.launch(id)] = nil
+        failWhenGone(id, record.stopGrace == nil ? fault : GatewayFault.stoppedEarly(), &step)
+        admitWaiting(now, &step)
+    }
+
+    /// The supervisor may have it all the same: an answer can be lost. Whatever it has is stopped, and
+    /// the failure is told when it says that there is nothing. If it cannot be reached, only an end
+    /// that somebody asked for waits for it; otherwise the next listing finds what we did not follow.
+    private mutating func failWhenGone(
+        _ id: InstanceID, _ fault: Fault, _ step: inout Step
+    ) {
+        failures[id] = fault
+        activities[id] = .following
         step.actions.append(.stop(id, grace: 0))
-        failed(id, record.stopGrace == nil ? fault : GatewayFault.stoppedEarly(), now, &step)
     }
 
     mutating func observed(
@@ -62,6 +72,7 @@ extension RegistryMachine {
         if case .waiting = activity { return }
         record.state = state
         records[id] = record
+        if failures[id] != nil { return }
         if state.phase == .ready, activity == .following {
             activities[id] = .opening
             step.actions.append(.listen(id, opening(record)))
@@ -110,8 +121,7 @@ extension RegistryMachine {
         case .opening where GatewayFault.isTransient(fault) && !isTriedOut(.listen(id)):
             postpone(.listen(id), now)
         case .opening:
-            step.actions.append(.stop(id, grace: 0))
-            failed(id, fault, now, &step)
+            failWhenGone(id, fault, &step)
         case .serving:
             // It runs, and was reachable before this process: that is worth waiting for.
             postpone(.listen(id), now)
@@ -136,13 +146,17 @@ extension RegistryMachine {
         if let agreed = record.stopGrace, grace >= agreed { return }
         record.stopGrace = grace
         records[id] = record
-        if case .waiting = activity {
-            giveUpWaiting(id, grace: grace, now, &step)
+        if activity == .waiting(isNew: true) {
+            giveUpWaiting(id, now, &step)
             return
         }
         step.writes.append(.put(record))
         step.mayPrecedeWrites = true
         if isFirst { announce(record, outcome(of: record), &step) }
+        if case .waiting = activity {
+            giveUpWaiting(id, now, &step)
+            return
+        }
         if case .launching = activity {
             // Told to the supervisor as soon as it has answered; a launch that only waits to be
             // repeated is given up here.
@@ -155,13 +169,13 @@ extension RegistryMachine {
     }
 
     /// It is not started for the sake of being stopped.
-    mutating func giveUpWaiting(
-        _ id: InstanceID, grace: UInt32, _ now: Moment, _ step: inout Step
-    ) {
+    mutating func giveUpWaiting(_ id: InstanceID, _ now: Moment, _ step: inout Step) {
         if activities[id] == .waiting(isNew: false) {
-            step.actions.append(.stop(id, grace: grace))
+            waiting.removeAll { $0 == id }
+            failWhenGone(id, GatewayFault.stoppedEarly(), &step)
+        } else {
+            failed(id, GatewayFault.stoppedEarly(), now, &step)
         }
-        failed(id, GatewayFault.stoppedEarly(), now, &step)
     }
 
     mutating func stopFailed(
@@ -170,7 +184,12 @@ extension RegistryMachine {
         if fault.code == .notFound {
             if activities[id] != nil { lost(id, now, &step) }
         } else if activities[id] != nil {
-            if records[id]?.stopGrace != nil { postpone(.stop(id), now) }
+            if records[id]?.stopGrace != nil {
+                postpone(.stop(id), now)
+            } else if let failure = failures[id] {
+                failed(id, failure, now, &step)
+                postpone(.listInstances, now)
+            }
         } else {
             // Over for us, and perhaps not there: the next listing tells.
             postpone(.listInstances, now)
@@ -184,6 +203,10 @@ extension RegistryMachine {
         _ id: InstanceID, _ state: InstanceState, _ now: Moment, _ step: inout Step
     ) {
         guard let record = records[id], activities[id] != nil else { return }
+        if let failure = failures[id] {
+            failed(id, failure, now, &step)
+            return
+        }
         let wasReady = record.stage == .ready
         if !wasReady, state.ended.cause == .lost, beginAgain(record, now, &step) { return }
         step.mayPrecedeWrites = true
@@ -257,6 +280,7 @@ extension RegistryMachine {
         }
         endedInOrder.append(id)
         awaitingChildren.remove(id)
+        failures[id] = nil
         step.writes.append(.put(record))
         step.actions.append(.close(id))
         unannounced.insert(id)

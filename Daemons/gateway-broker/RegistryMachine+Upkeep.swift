@@ -11,6 +11,9 @@ extension RegistryMachine {
         case release(InstanceID)
         case listInstances
         case listHolds
+        /// Both, once more: what the process before this one asked may have been done after the
+        /// first lists were made.
+        case listAgain
         case forgetOld
     }
 
@@ -24,6 +27,8 @@ extension RegistryMachine {
     // LIMIT: 5 s between two attempts: a peer that restarts is there again sooner.
     static let longestDelay: UInt64 = 5_000_000_000
     static let minute: UInt64 = 60_000_000_000
+    // LIMIT: 90 s: the longest deadline of a request to a peer, and then some.
+    static let lateRequests: UInt64 = 90_000_000_000
 
     mutating func postpone(_ errand: Errand, _ now: Moment) {
         let attempts = (errands[errand]?.attempts ?? 0) + 1
@@ -55,6 +60,10 @@ extension RegistryMachine {
             case .release(let id): step.actions.append(.release(id))
             case .listInstances: step.actions.append(.listInstances)
             case .listHolds: step.actions.append(.listHolds)
+            case .listAgain:
+                errands[.listAgain] = nil
+                step.actions.append(.listInstances)
+                step.actions.append(.listHolds)
             case .forgetOld:
                 errands[.forgetOld] = PendingErrand(dueAt: now.monotonic + Self.minute)
                 forgetOld(now, &step)
@@ -68,6 +77,7 @@ extension RegistryMachine {
         case .listInstances: "0"
         case .listHolds: "1"
         case .forgetOld: "2"
+        case .listAgain: "2a"
         case .launch(let id): "3\(id)"
         case .watch(let id): "4\(id)"
         case .stop(let id): "5\(id)"

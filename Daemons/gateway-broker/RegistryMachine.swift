@@ -25,6 +25,8 @@ package struct RegistryMachine: Sendable {
     static let lossesMax = 3
     /// How often a start that is on its way was lost.
     var losses: [InstanceID: Int] = [:]
+    /// Starts that failed, and why: told when the supervisor has nothing of them any more.
+    var failures: [InstanceID: Fault] = [:]
     /// Ended, and nobody was told yet: their boxes are being let go.
     var unannounced: Set<InstanceID> = []
     /// Ended, and the box is not let go of yet.
@@ -216,6 +218,7 @@ package struct RegistryMachine: Sendable {
         errands[.forgetOld] = PendingErrand(dueAt: now.monotonic)
         step.actions.append(.listInstances)
         step.actions.append(.listHolds)
+        errands[.listAgain] = PendingErrand(dueAt: now.monotonic + Self.lateRequests)
         admitWaiting(now, &step)
         return step
     }
@@ -255,6 +258,7 @@ package struct RegistryMachine: Sendable {
         lastNumbers[id] = nil
         changing[id] = nil
         awaitingChildren.remove(id)
+        failures[id] = nil
         for errand in [Errand.launch(id), .watch(id), .listen(id), .stop(id), .release(id)] {
             errands[errand] = nil
         }

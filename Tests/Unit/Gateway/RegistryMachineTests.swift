@@ -169,8 +169,11 @@ import gateway_broker
         var registry = Fixture()
         let id = Fixture.id(1)
         try registry.start(Fixture.order(1))
-        let end = registry.tell(.launchFailed(id, Fault(.notFound, subject: "redis")))
-        #expect(end.kinds == ["stop 0", "close", "release"])
+        let failure = registry.tell(.launchFailed(id, Fault(.notFound, subject: "redis")))
+        #expect(failure.kinds == ["stop 0"])
+        // Not told before the supervisor has said that nothing of it is left.
+        let end = registry.tell(.stopFailed(id, Fault(.notFound)))
+        #expect(end.kinds == ["close", "release"])
         #expect(registry.tell(.released(id)).kinds == ["announce ended failed notFound redis"])
         // The same key gets the same answer, also after a restart.
         let restarted = registry.restart()
@@ -186,7 +189,9 @@ import gateway_broker
         while true {
             let step = registry.tell(.launchFailed(id, Fault(.unavailable)))
             if !step.isEmpty {
-                #expect(step.kinds == ["stop 0", "close", "release"])
+                #expect(step.kinds == ["stop 0"])
+                let end = registry.tell(.stopFailed(id, Fault(.unavailable)))
+                #expect(end.kinds == ["close", "release"])
                 break
             }
             let due = try #require(registry.machine.nextDue)
