@@ -18,8 +18,12 @@ extension SandboxService: SandboxSupervisorHandler {
         }
         tell(id, .stop(graceMs: request.graceMs))
         while true {
-            let state = try state(id)
-            if state.phase == .ended { return state }
+            // One that was never durable is not told of; it is gone when its machine says so.
+            if let state = announced[id] {
+                if state.phase == .ended { return state }
+            } else if machines[id]?.record.hasEnded ?? true {
+                throw Fault(.notFound, subject: "\(id)")
+            }
             await change(of: id)
             if Task.isCancelled { throw .cancelled }
             if isStopping { throw Fault(.unavailable, subject: "sandbox-supervisor") }

@@ -48,10 +48,9 @@ package actor SandboxService {
     var isStopping = false
     var isMetering = false
 
-    private var unsaved: Set<InstanceID> = []
-    private var forgotten: Set<InstanceID> = []
+    private var saves = SaveQueue()
     private var isSaving = false
-    private var saves: [CheckedContinuation<Fault?, Never>] = []
+    private var savers: [SaveQueue.Ticket: CheckedContinuation<Fault?, Never>] = [:]
 
     init(
         loop: EventLoop, configuration: SupervisorConfiguration, workplace: Workplace,
@@ -89,7 +88,7 @@ package actor SandboxService {
     private func perform(_ action: InstanceMachine.Action, _ id: InstanceID) {
         switch action {
         case .save:
-            unsaved.insert(id)
+            saves.save(id)
             save()
         case .armReadyDeadline: armReadyDeadline(id)
         case .armDeadline: armDeadline(id)
@@ -174,6 +173,7 @@ package actor SandboxService {
         cancel(&left.killTimer)
         unwatch(&left)
         removeGroups(id, tries: 0)
+        if announced[id] == nil { changes.tell(id) }
     }
 
     func unwatch(_ left: inout Living) {
@@ -203,7 +203,7 @@ package actor SandboxService {
     /// Forgets an ended instance, durably.
     func remove(_ id: InstanceID) async throws(Fault) {
         machines[id] = nil
-        forgotten.insert(id)
+        saves.forget(id)
         save()
         try await untilSaved()
         announced[id] = nil
@@ -214,15 +214,12 @@ package actor SandboxService {
     func untilSaved() async throws(Fault) {
         let fault: Fault? = await withCheckedContinuation { asleep in
             // Looked at here and not before: a write may end while the task goes to sleep.
-            if !isSaving, unsaved.isEmpty, forgotten.isEmpty {
-                return asleep.resume(returning: nil)
-            }
-            saves.append(asleep)
+            guard let ticket = saves.wait() else { return asleep.resume(returning: nil) }
+            savers[ticket] = asleep
         }
         if let fault { throw fault }
     }
 
-    /// One write at a time; what comes meanwhile goes together into the next.
     private func save() {
         if isSaving { return }
         isSaving = true
@@ -230,43 +227,29 @@ package actor SandboxService {
     }
 
     private func saveAll() async {
-        while !unsaved.isEmpty || !forgotten.isEmpty {
-            let records = unsaved.compactMap { machines[$0]?.record }
-            let gone = [InstanceID](forgotten)
-            unsaved = []
-            forgotten = []
-            let waiting = saves
-            saves = []
+        while let batch = saves.next() {
+            let records = batch.put.compactMap { machines[$0]?.record }
             let storage = storage
             var fault: Fault?
             do throws(StorageFailure) {
                 try await loop.runBlocking { () throws(StorageFailure) in
-                    try storage.apply(put: records, delete: gone)
+                    try storage.apply(put: records, delete: batch.delete)
                 }
                 for record in records { announce(record) }
             } catch {
-                fault = failed(error, records, gone)
+                logger.error("records cannot be written", metadata: ["why": "\(error)"])
+                fault =
+                    error == .full ? Fault(.storageFull, subject: "records") : Fault(.internal)
             }
-            for waiter in waiting { waiter.resume(returning: fault) }
+            let told = saves.stored(isDurable: fault == nil) { machines[$0] != nil }
+            for ticket in told { savers.removeValue(forKey: ticket)?.resume(returning: fault) }
             if fault != nil { await loop.sleep(Self.storagePause) }
         }
         isSaving = false
-        let waiting = saves
-        saves = []
-        for waiter in waiting { waiter.resume(returning: nil) }
     }
 
     // LIMIT: pause before a failed write is made again; nothing of it is announced meanwhile.
     private static let storagePause = Duration.milliseconds(500)
-
-    private func failed(
-        _ error: StorageFailure, _ records: [InstanceRecord], _ gone: [InstanceID]
-    ) -> Fault {
-        logger.error("records cannot be written", metadata: ["why": "\(error)"])
-        for record in records where machines[record.id] != nil { unsaved.insert(record.id) }
-        forgotten.formUnion(gone)
-        return error == .full ? Fault(.storageFull, subject: "records") : Fault(.internal)
-    }
 
     private func announce(_ record: InstanceRecord) {
         if machines[record.id] == nil { return }
