@@ -127,8 +127,9 @@ package final class RelayLink {
     private func finish() {
         guard let onEnd else { return }
         self.onEnd = nil
-        if let nearWatch { loop.unwatch(nearWatch) }
-        if let farWatch { loop.unwatch(farWatch) }
+        // The sockets are closed with the link, which nobody holds any more.
+        if let nearWatch { loop.forget(nearWatch) }
+        if let farWatch { loop.forget(farWatch) }
         if let turn { loop.cancel(turn) }
         turn = nil
         outward.close(shop)
@@ -191,5 +192,8 @@ extension Interest {
 }
 
 extension Ready {
-    fileprivate var saysEnd: Bool { !isDisjoint(with: [.peerClosed, .hangUp, .error]) }
+    /// Made once: a literal of a set is an array and a loop, at every event.
+    private static let ends: Ready = [.peerClosed, .hangUp, .error]
+
+    fileprivate var saysEnd: Bool { rawValue & Self.ends.rawValue != 0 }
 }

@@ -88,7 +88,7 @@ final class SocketShelf {
     private func prepared(_ socket: consuming Descriptor) -> RelaySocket? {
         let far = RelaySocket(socket)
         do throws(Errno) {
-            try far.descriptor.setNonBlocking(true)
+            // It does not block: the supervisor made it so.
             if transport == .tcp { try InternetSocket.setNoDelay(far.descriptor) }
             return far
         } catch {

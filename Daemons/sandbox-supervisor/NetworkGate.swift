@@ -16,12 +16,10 @@ struct NetworkGate: Sendable {
 
     func sockets(
         inside namespace: SharedDescriptor, _ kind: Socket.Kind, count: Int
-    ) throws(Errno) -> [SharedDescriptor] {
+    ) throws(Errno) -> Parcel {
         try inside(namespace) { () throws(Errno) in
-            var sockets: [SharedDescriptor] = []
-            for _ in 0..<count {
-                sockets.append(SharedDescriptor(try InternetSocket.make(kind: kind)))
-            }
+            let sockets = Parcel()
+            for _ in 0..<count { sockets.append(try InternetSocket.make(kind: kind)) }
             return sockets
         }
     }

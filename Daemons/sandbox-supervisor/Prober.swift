@@ -65,7 +65,8 @@ final class Prober {
     private func connect(_ key: Int, _ slot: Interfaces.Slot) -> Bool {
         do throws(Errno) {
             let made = try gate.sockets(inside: namespace, .stream, count: 1)
-            guard let socket = made.first else { return false }
+            guard let taken = made.take(0) else { return false }
+            let socket = SharedDescriptor(taken)
             if try InternetSocket.connect(
                 socket.descriptor, to: .loopback(port: UInt16(truncatingIfNeeded: slot.port)))
             {

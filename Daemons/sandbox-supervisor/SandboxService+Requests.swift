@@ -115,16 +115,14 @@ extension SandboxService: SandboxSupervisorHandler {
         guard let network = living[id]?.network, living[id]?.isEnding == false else {
             throw Fault(.endedEarly, subject: "\(id)")
         }
-        let parcel = Parcel()
         do throws(Errno) {
             let sockets = try gate.sockets(
                 inside: network, request.transport == .udp ? .datagram : .stream,
                 count: Int(request.count))
-            for socket in sockets { parcel.append(try socket.descriptor.duplicate()) }
+            return (OpenSocketsReply(), sockets)
         } catch {
             throw Fault(.unavailable, subject: "sockets: \(error.name)")
         }
-        return (OpenSocketsReply(), parcel)
     }
 
     // LIMIT: what one message can carry.
