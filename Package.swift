@@ -24,6 +24,8 @@ let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
 /// swift-crypto, as one library file.
 let crypto = Target.Dependency.product(name: "SharedCrypto", package: "SharedLibraries")
+/// SwiftNIO with HTTP/1.1, HTTP/2 and TLS, as one library file; imported under its modules' own names.
+let http = Target.Dependency.product(name: "SharedHTTP", package: "SharedLibraries")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 /// Shared by the daemons as one library file, so that no executable carries its own copy.
@@ -125,7 +127,7 @@ let package = Package(
             "gateway-broker",
             [
                 "Chassis", "Channel", "Interfaces", "Syscalls", "ServiceModel", protobuf, crypto,
-                logging, database,
+                http, logging, database,
             ]),
 
         // Benchmarks of the wire: both ends in Swift, and the C program they are measured against.
@@ -143,7 +145,7 @@ let package = Package(
             "Unit", "BoxBuilder",
             [
                 "box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls",
-                crypto,
+                crypto, database,
             ]),
         tests(
             "Unit", "Sandbox",
@@ -155,7 +157,7 @@ let package = Package(
             "Unit", "Gateway",
             [
                 "gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database,
-                logging, protobuf,
+                http, logging, protobuf,
             ]),
         tests("Unit", "Celautctl", ["celautctl", "Channel", "Interfaces", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
