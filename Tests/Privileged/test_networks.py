@@ -115,6 +115,11 @@ def said_at(probe, host, port):
     return output.strip()
 
 
+def written(probe):
+    """All that an instance wrote so far; what it writes is there a little later."""
+    return probe.node.output(probe.token)[0].decode()
+
+
 def reaches(probe, host, port):
     return probe.ask(f"connect {host} {port}") == "ok\n"
 
@@ -197,7 +202,7 @@ def test_instances_of_one_network_are_each_other_s_peers_while_they_live(start):
     assert peer.port != boxes.PROBE_PORT
     answer, _ = first.run(f"echo say hello | busybox nc -w 5 {peer.host} {peer.port}")
     assert answer.strip() == "ok"
-    assert b"hello" in second.node.output(second.token)[0]
+    wait_until(lambda: "hello" in written(second), 15, "it said what it was told")
     # The one that does not speak it is no peer; it has them.
     assert len(resolve(other, "cluster")) == 2
     second.stop(grace_ms=0)
@@ -231,6 +236,53 @@ def test_a_child_has_at_most_what_every_ancestor_declared(start, sites):
     rich = start([WEB], resources=resources)
     child = start([WEB], parent=rich, resources=small)
     assert len(resolve(child, "web")) == 2
+
+
+def test_a_family_s_addresses_lead_to_who_they_were_given_for_and_no_longer_than_it_lives(start):
+    """The parent reaches a child; the child neither its parent nor its sibling; nobody a dead one."""
+    resources = {"at_init": {"mem_limit": 64 << 20, "disk_space": 256 << 20}}
+    small = {"at_init": {"mem_limit": 8 << 20, "disk_space": 16 << 20}}
+    parent = start(resources=resources)
+    first = start(parent=parent, resources=small)
+    second = start(parent=parent, resources=small)
+    [place] = first.started.instance.addresses
+    [other] = second.started.instance.addresses
+    assert place.inside == other.inside == parent.started.instance.instance_id
+    assert place.host != other.host
+
+    def inside(address, command):
+        """A command inside a child, by way of its parent."""
+        return parent.run(
+            f"echo 'run {command}' | busybox nc -w 10 {address.host} {address.port}")[0]
+    assert "hello" in inside(place, "echo hello")
+    # Every address inside is its own: what answers there on the port it listens on is itself.
+    for number, target in enumerate((other.host, "10.64.0.2", "10.65.1.0", "10.66.0.1")):
+        said = f"marker {number}"
+        # In the background: the probe takes one connection at a time.
+        inside(place, f"(echo say {said} | busybox nc -w 9 {target} {boxes.PROBE_PORT}) >/dev/null 2>&1 &")
+        wait_until(lambda: said in written(first), 15, f"{target} is itself")
+        for stranger in (parent, second):
+            assert said not in written(stranger), target
+    first.stop(grace_ms=0)
+    wait_until(lambda: not reaches(parent, place.host, place.port), 15, "the address is dead")
+    third = start(parent=parent, resources=small)
+    [later] = third.started.instance.addresses
+    assert later.host not in (place.host, other.host)
+    assert not reaches(parent, place.host, place.port)
+    assert reaches(parent, later.host, later.port)
+
+
+def test_connections_that_an_instance_holds_leave_the_others_theirs(start):
+    """As many as its processes can hold; another instance reaches the same peer, before and after."""
+    noisy, quiet = start([WEB]), start([WEB])
+    [peer] = [one for one in resolve(noisy, "web") if one.name == "first.example"]
+    noisy.run(
+        f"i=0; while [ $i -lt 100 ]; do (sleep 60 | busybox nc {peer.host} {peer.port}) "
+        ">/dev/null 2>&1 & i=$((i+1)); done", timeout=60)
+    for _ in range(5):
+        assert said_at(quiet, peer.host, peer.port) == "first"
+    noisy.stop(grace_ms=0)
+    assert said_at(quiet, peer.host, peer.port) == "first"
 
 
 def test_ways_and_their_addresses_outlive_the_gateway(start, node):
