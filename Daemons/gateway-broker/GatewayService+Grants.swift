@@ -12,6 +12,14 @@ extension GatewayService {
         return .client(number: number)
     }
 
+    package func instance(token: String) throws(Fault) -> InstanceID {
+        guard let digest = TokenBook.digest(ofText: token) else { throw GatewayFault.wrongToken() }
+        if let grant = grants.find(digest), case .instance(let id, _) = grant.kind { return id }
+        let id = try machine.find(.token(digest))
+        guard !grants.isRevoked(id) else { throw GatewayFault.wrongToken() }
+        return id
+    }
+
     package func whoAmI(_ caller: GatewayCaller) throws(Fault) -> Identity {
         var identity = Identity()
         switch caller {
@@ -54,7 +62,11 @@ extension GatewayService {
         }
         if let grant = grants.find(digest) {
             try await keep(add: [], remove: [grant.id])
-        } else if let id = try? machine.find(.token(digest)), !grants.isRevoked(id) {
+        } else if let left = grants.leaving(digest) {
+            try await keep(add: [], remove: [left])
+        } else if let id = try? machine.find(.token(digest)),
+            !grants.isRevoked(id) || !grants.isStored(id)
+        {
             let made = Grant(
                 id: id, kind: .revoked(id), digest: digest, key: id.bytes, request: [],
                 addedAt: moment.wallMilliseconds)
@@ -93,10 +105,13 @@ extension GatewayService {
         _ request: RevokeClientRequest, by caller: GatewayCaller
     ) async throws(Fault) -> RevokeClientReply {
         guard caller.isMaintainer else { throw GatewayFault.forbidden("clients") }
-        guard let client = grants.client(named: request.name) else {
+        guard
+            let client = grants.client(named: request.name)?.id
+                ?? grants.leavingClient(named: request.name)
+        else {
             throw GatewayFault.noInstance(request.name)
         }
-        try await keep(add: [], remove: [client.id])
+        try await keep(add: [], remove: [client])
         return RevokeClientReply()
     }
 
@@ -112,7 +127,11 @@ extension GatewayService {
     ) async throws(Fault) -> Grant {
         let own = TokenBook.digest(ofParts: [Array("\(caller)".utf8), key])
         let request = TokenBook.digest(ofParts: content)
-        if let known = try grants.made(key: own, request: request) { return known }
+        if let known = try grants.made(key: own, request: request) {
+            // Somebody asks again while the first answer waits for the disk.
+            if !grants.isStored(known.id) { try await keep(add: [known], remove: []) }
+            return known
+        }
         try grants.check(kind)
         guard let id = InstanceID(Random.bytes(16)) else {
             throw GatewayFault.internalError("random")
@@ -124,22 +143,21 @@ extension GatewayService {
         return made
     }
 
-    /// Taken into account before it is durable, so that two that come together see each other; undone
-    /// where it cannot be written down. Nobody is told before it is durable.
+    /// Nobody is told before it is durable.
     private func keep(add: [Grant], remove: [InstanceID]) async throws(Fault) {
         // Those of forgotten instances go with the next change.
         let orphans = grants.orphans { machine.records[$0] != nil }
         for id in remove + orphans { grants.remove(id) }
-        for grant in add { grants.insert(grant) }
+        for grant in add where !grants.isStored(grant.id) { grants.insert(grant) }
         let storage = storage
         do throws(StorageFailure) {
             try await loop.runBlocking { () throws(StorageFailure) in
                 try storage.apply(add: add, remove: remove + orphans)
             }
+            grants.stored(add: add, remove: remove + orphans)
         } catch {
             logger.error("a grant cannot be written: \(error)")
-            for grant in add { grants.remove(grant.id) }
-            // A removal stays in force until the next start: refusing is the safe side.
+            grants.failed(add: add)
             throw error == .full
                 ? GatewayFault.storageFull() : GatewayFault.internalError("registry")
         }

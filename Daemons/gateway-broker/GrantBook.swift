@@ -88,10 +88,12 @@ package protocol GrantStorage: Sendable {
     func apply(add: [Grant], remove: [InstanceID]) throws(StorageFailure)
 }
 
-/// Knows which tokens open what. Pure: whoever asks it to add or remove writes that down first.
+/// Knows which tokens open what. Pure: a change is taken into account at once, so that two that come
+/// together see each other, and `stored` or `failed` says afterwards what came of writing it down.
 ///
 /// It keeps true: one grant per key; a client's name and number are its own; a removed token opens
-/// nothing, also when it is asked for again with its key.
+/// nothing, also when it is asked for again with its key; it is known of every change whether it is
+/// on the disk, so that nobody is told of one that is not.
 package struct GrantBook: Sendable {
     // LIMIT: 1,000 clients and 64 tokens of an instance, in memory all the time.
     package static let clientsMax = 1_000
@@ -103,11 +105,52 @@ package struct GrantBook: Sendable {
     private var digests: [TokenDigest: InstanceID] = [:]
     private var keys: [[UInt8]: InstanceID] = [:]
     private var revoked: Set<InstanceID> = []
+    /// On the disk.
+    private var durable: Set<InstanceID> = []
+    /// Removed, and still on the disk.
+    private var leaving: [InstanceID: Grant] = [:]
 
     package init() {}
 
     package init(_ stored: [Grant]) {
-        for grant in stored { insert(grant) }
+        for grant in stored {
+            insert(grant)
+            durable.insert(grant.id)
+        }
+    }
+
+    // MARK: Changes
+
+    /// Whoever is to hear of a grant that is not on the disk writes it down first, again if need be.
+    package func isStored(_ id: InstanceID) -> Bool { durable.contains(id) }
+
+    /// A change is on the disk.
+    package mutating func stored(add: [Grant], remove: [InstanceID]) {
+        for id in remove {
+            leaving[id] = nil
+            durable.remove(id)
+        }
+        for grant in add {
+            // Another write of it may have failed before.
+            if grants[grant.id] == nil, leaving[grant.id] == nil { insert(grant) }
+            durable.insert(grant.id)
+        }
+    }
+
+    /// It could not be written down. A removal stays in force until the next start: refusing is the
+    /// safe side.
+    package mutating func failed(add: [Grant]) {
+        for grant in add where !durable.contains(grant.id) { forget(grant.id) }
+    }
+
+    /// The grant of a token that was removed and is still on the disk.
+    package func leaving(_ digest: TokenDigest) -> InstanceID? {
+        leaving.values.first { $0.digest == digest }?.id
+    }
+
+    /// The client of that name that was removed and is still on the disk.
+    package func leavingClient(named name: String) -> InstanceID? {
+        leaving.values.first { if case .client(name, _) = $0.kind { true } else { false } }?.id
     }
 
     package mutating func insert(_ grant: Grant) {
@@ -121,6 +164,12 @@ package struct GrantBook: Sendable {
     }
 
     package mutating func remove(_ id: InstanceID) {
+        guard let grant = grants[id] else { return }
+        forget(id)
+        leaving[id] = grant
+    }
+
+    private mutating func forget(_ id: InstanceID) {
         guard let grant = grants.removeValue(forKey: id) else { return }
         digests[grant.digest] = nil
         keys[grant.key] = nil
