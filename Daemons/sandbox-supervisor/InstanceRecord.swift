@@ -31,6 +31,23 @@ package struct InstanceRecord: Sendable, Equatable {
     }
 
     package var hasEnded: Bool { state.phase == .ended }
+
+    /// Milliseconds until it must be ready, by the wall clock: it counts over restarts. Never more
+    /// than it was given, since that clock may have been set back.
+    package func readyTimeLeft(nowMs: UInt64) -> UInt64 {
+        Self.left(of: UInt64(readyDeadlineMs), since: state.acceptedAtMs, nowMs)
+    }
+
+    /// The same for the time it may live; nil where that has no bound.
+    package func timeLeft(nowMs: UInt64) -> UInt64? {
+        state.limits.deadlineMs == 0
+            ? nil : Self.left(of: state.limits.deadlineMs, since: state.acceptedAtMs, nowMs)
+    }
+
+    private static func left(of whole: UInt64, since start: UInt64, _ nowMs: UInt64) -> UInt64 {
+        let end = start + whole
+        return min(whole, end - min(end, nowMs))
+    }
 }
 
 /// Why the node itself ends an instance.

@@ -138,19 +138,14 @@ package actor SandboxService {
     }
 
     func armReadyDeadline(_ id: InstanceID) {
-        guard let record = machines[id]?.record else { return }
-        let deadline = record.state.acceptedAtMs + UInt64(record.readyDeadlineMs)
-        let left = deadline - min(deadline, nowMs())
+        guard let left = machines[id]?.record.readyTimeLeft(nowMs: nowMs()) else { return }
         living[id, default: Living()].readyTimer = after(
             .milliseconds(Int64(clamping: left)), id, .readyDeadline)
     }
 
     private func armDeadline(_ id: InstanceID) {
-        guard let state = machines[id]?.record.state else { return }
         cancel(&living[id, default: Living()].deadlineTimer)
-        guard state.limits.deadlineMs != 0 else { return }
-        let deadline = state.acceptedAtMs + state.limits.deadlineMs
-        let left = deadline - min(deadline, nowMs())
+        guard let left = machines[id]?.record.timeLeft(nowMs: nowMs()) else { return }
         living[id]?.deadlineTimer = after(
             .milliseconds(Int64(clamping: left)), id, .deadline)
     }
