@@ -104,24 +104,3 @@ package struct FamilyBudget: Sendable {
         one == 0 || other == 0 ? 0 : max(one, other)
     }
 }
-
-/// Where members of a family meet: 10.64.x.y inside the parent, 10.65.x.y inside a sibling, with the
-/// same number for the same child. 10.64.0.0/24 is the node's own.
-package enum FamilyAddress {
-    // LIMIT: 65,280 children of one instance that are remembered at once: their ends are for a day.
-    package static let numbers: ClosedRange<UInt16> = 256...65_535
-
-    package static func inParent(_ number: UInt16) -> UInt32 { 0x0A40_0000 | UInt32(number) }
-    package static func inSibling(_ number: UInt16) -> UInt32 { 0x0A41_0000 | UInt32(number) }
-}
-
-/// An address inside an instance's network that leads to another's slots.
-package struct FamilyEntrance: Sendable, Equatable {
-    package let inside: InstanceID
-    package let address: UInt32
-
-    package init(inside: InstanceID, address: UInt32) {
-        self.inside = inside
-        self.address = address
-    }
-}

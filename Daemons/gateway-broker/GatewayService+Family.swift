@@ -36,8 +36,27 @@ extension GatewayService {
         }
     }
 
-    /// Makes an entrance, as far as it is not there.
+    /// Makes an entrance, as far as it is not there: at the declared ports, or at others where those are
+    /// taken.
     private func enter(
+        _ id: InstanceID, _ slots: [RelayedSlot], _ entrance: FamilyEntrance
+    ) async throws(Fault) {
+        do throws(Fault) {
+            try await open(id, slots, entrance)
+        } catch {
+            guard error.code == .alreadyExists, !entrance.isShifted else { throw error }
+            // Somebody may have asked for the same meanwhile, and have it.
+            let now = relay.reachable(id, inside: entrance.inside)
+            guard !slots.allSatisfy({ now.contains($0.key) }) else { return }
+            relay.close(id, inside: entrance.inside)
+            var shifted = entrance
+            shifted.isShifted = true
+            try await open(id, slots, shifted)
+            tell(.shifted(id, inside: entrance.inside))
+        }
+    }
+
+    private func open(
         _ id: InstanceID, _ slots: [RelayedSlot], _ entrance: FamilyEntrance
     ) async throws(Fault) {
         for transport in [Transport.tcp, .udp] {
@@ -46,19 +65,8 @@ extension GatewayService {
             while !missing.isEmpty {
                 let batch = Array(missing.prefix(Self.listenersMax))
                 missing.removeFirst(batch.count)
-                let ends = batch.map {
-                    IPv4Endpoint(address: entrance.address, port: $0.port)
-                }
-                let sockets: Parcel
-                do throws(Fault) {
-                    sockets = try await listeners(inside: entrance.inside, transport, ends)
-                } catch {
-                    // Somebody asked for the same meanwhile, and has it.
-                    let now = relay.reachable(id, inside: entrance.inside)
-                    guard error.code == .alreadyExists, batch.allSatisfy({ now.contains($0.key) })
-                    else { throw error }
-                    continue
-                }
+                let sockets = try await listeners(
+                    inside: entrance.inside, transport, batch.map { entrance.endpoint(of: $0) })
                 try lead(sockets, to: id, batch, entrance)
             }
         }

@@ -37,6 +37,8 @@ package struct InstanceRecord: Sendable, Equatable {
     package var number: UInt16 = 0
     /// The siblings that may reach it.
     package var introducedTo: [InstanceID] = []
+    /// Those inside which it is reached at other ports than the declared ones.
+    package var shiftedInside: [InstanceID] = []
     /// The bounds it may have, written down before anybody makes them; nil until its box was opened.
     package var granted: Limits?
     /// What passed through its slots, as of the last time it was looked at: exact once it ended.
@@ -120,9 +122,13 @@ extension InstanceRecord {
     /// Where its family reaches it: its parent first.
     package var entrances: [FamilyEntrance] {
         guard let parent else { return [] }
-        let first = FamilyEntrance(inside: parent, address: FamilyAddress.inParent(number))
-        let address = FamilyAddress.inSibling(number)
-        return [first] + introducedTo.map { FamilyEntrance(inside: $0, address: address) }
+        return [entrance(inside: parent, FamilyAddress.inParent(number))]
+            + introducedTo.map { entrance(inside: $0, FamilyAddress.inSibling(number)) }
+    }
+
+    func entrance(inside holder: InstanceID, _ address: UInt32) -> FamilyEntrance {
+        FamilyEntrance(
+            inside: holder, address: address, isShifted: shiftedInside.contains(holder))
     }
 }
 
@@ -179,8 +185,9 @@ package struct RelayedSlot: Sendable, Equatable {
         var address = Address()
         address.slot = UInt32(port)
         address.transport = transport
-        address.host = IPv4Endpoint(address: entrance.address, port: port).host
-        address.port = UInt32(port)
+        let endpoint = entrance.endpoint(of: self)
+        address.host = endpoint.host
+        address.port = UInt32(endpoint.port)
         address.insideBytes = entrance.inside.bytes
         return address
     }

@@ -233,8 +233,7 @@ extension RegistryMachine {
         guard id != sibling, let parent = one.parent, parent == other.parent else {
             throw GatewayFault.forbidden("siblings")
         }
-        return FamilyEntrance(
-            inside: sibling, address: FamilyAddress.inSibling(one.number))
+        return one.entrance(inside: sibling, FamilyAddress.inSibling(one.number))
     }
 
     /// The entrance is there.
@@ -248,6 +247,16 @@ extension RegistryMachine {
         step.writes.append(.put(record))
         announce(record, outcome(of: record), &step)
         return step
+    }
+
+    mutating func shifted(_ id: InstanceID, inside holder: InstanceID, _ step: inout Step) {
+        guard var record = records[id], activities[id] != nil,
+            !record.shiftedInside.contains(holder)
+        else { return }
+        record.shiftedInside.append(holder)
+        records[id] = record
+        step.writes.append(.put(record))
+        announce(record, outcome(of: record), &step)
     }
 
     mutating func forgetIntroductions(

@@ -105,6 +105,8 @@ package struct RegistryMachine: Sendable {
             holdsListed(holders, &step)
         case .listingFailed(let listing):
             postpone(listing == .instances ? .listInstances : .listHolds, now)
+        case .shifted(let id, let holder):
+            shifted(id, inside: holder, &step)
         case .counted(let counts):
             for (id, counts) in counts.sorted(by: { $0.key < $1.key }) {
                 counted(id, counts, &step)

@@ -35,6 +35,8 @@ package enum RegistryEvent: Sendable, Equatable {
     case supervisorListed([InstanceState])
     case holdsListed([String])
     case listingFailed(Listing)
+    /// The ports it declares are taken inside the second: it is reached at others there.
+    case shifted(InstanceID, inside: InstanceID)
     /// What passed through slots until now, of instances that go on.
     case counted([InstanceID: [SlotCount]])
     /// The relay let go of an instance that is about to end: what passed in all.

@@ -158,6 +158,11 @@ package final class Relay {
         entrance.group?.leave(entrance)
     }
 
+    /// Closes the addresses of an instance inside another.
+    package func close(_ id: InstanceID, inside holder: InstanceID) {
+        instances[id]?.leave(inside: holder)
+    }
+
     /// The slots of an instance that can be reached from inside another.
     package func reachable(_ id: InstanceID, inside holder: InstanceID) -> Set<SlotKey> {
         Set(instances[id]?.entrances.filter { $0.inside == holder }.map(\.slot) ?? [])

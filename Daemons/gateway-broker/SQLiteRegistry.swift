@@ -63,6 +63,7 @@ package struct SQLiteRegistry: RegistryStorage {
                 sql: """
                     ALTER TABLE instance ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
                     ALTER TABLE instance ADD COLUMN introduced BLOB NOT NULL DEFAULT X'';
+                    ALTER TABLE instance ADD COLUMN shifted BLOB NOT NULL DEFAULT X'';
                     ALTER TABLE instance ADD COLUMN granted BLOB;
                     ALTER TABLE instance ADD COLUMN counts TEXT NOT NULL DEFAULT '';
                     """)
@@ -111,14 +112,14 @@ package struct SQLiteRegistry: RegistryStorage {
                 INSERT INTO instance (
                     id, owner, key, content, name, reference, accepted_at, ready_deadline,
                     service_id, stage, stop_grace, slots, wishes, state, fault, ended_at, parent,
-                    number, introduced, granted, counts
-                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    number, introduced, shifted, granted, counts
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET
                     service_id = excluded.service_id, stage = excluded.stage,
                     stop_grace = excluded.stop_grace, slots = excluded.slots,
                     wishes = excluded.wishes, state = excluded.state, fault = excluded.fault,
                     ended_at = excluded.ended_at, introduced = excluded.introduced,
-                    granted = excluded.granted, counts = excluded.counts
+                    shifted = excluded.shifted, granted = excluded.granted, counts = excluded.counts
                 """,
             arguments: [
                 Data(record.id.bytes), Int64(record.owner), Data(record.key),
@@ -129,6 +130,7 @@ package struct SQLiteRegistry: RegistryStorage {
                 try record.state.serializedData(), try record.fault?.message.serializedData(),
                 Int64(clamping: record.endedAt), record.parent.map { Data($0.bytes) },
                 Int64(record.number), Data(record.introducedTo.flatMap(\.bytes)),
+                Data(record.shiftedInside.flatMap(\.bytes)),
                 try record.granted?.serializedData(), SlotText.text(record.counts),
             ])
     }
@@ -171,10 +173,8 @@ package struct SQLiteRegistry: RegistryStorage {
         }
         record.endedAt = row["ended_at"]
         record.number = row["number"]
-        let introduced = bytes(row["introduced"])
-        record.introducedTo = stride(from: 0, to: introduced.count, by: 16).compactMap {
-            InstanceID(introduced[$0..<min($0 + 16, introduced.count)])
-        }
+        record.introducedTo = ids(bytes(row["introduced"]))
+        record.shiftedInside = ids(bytes(row["shifted"]))
         if let stored: Data = row["granted"] {
             record.granted = try Limits(serializedBytes: stored)
         }
@@ -183,6 +183,12 @@ package struct SQLiteRegistry: RegistryStorage {
         }
         record.counts = counts
         return record
+    }
+
+    private static func ids(_ bytes: [UInt8]) -> [InstanceID] {
+        stride(from: 0, to: bytes.count, by: 16).compactMap {
+            InstanceID(bytes[$0..<min($0 + 16, bytes.count)])
+        }
     }
 
     static func bytes(_ data: Data) -> [UInt8] { [UInt8](data) }

@@ -51,16 +51,18 @@ static void no_delay(int fd)
 
 static void serve(int port, int workers)
 {
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    struct sockaddr_in where = at(port, INADDR_ANY);
-    if (bind(listener, (struct sockaddr *)&where, sizeof where) || listen(listener, 4096))
-        fail("listen");
     for (int worker = 1; worker < workers; worker++)
         if (fork() == 0)
             break;
+    // One listener each: the kernel shares connections out among them.
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    struct sockaddr_in where = at(port, INADDR_ANY);
+    if (bind(listener, (struct sockaddr *)&where, sizeof where) || listen(listener, 4096))
+        fail("listen");
     int queue = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listener};
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     epoll_ctl(queue, EPOLL_CTL_ADD, listener, &event);
     static char buffer[65536];
     struct epoll_event events[EVENTS];
@@ -69,7 +71,6 @@ static void serve(int port, int workers)
         for (int index = 0; index < count; index++) {
             int fd = events[index].data.fd;
             if (fd == listener) {
-                // One at a time, so that workers share them.
                 int taken = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
                 if (taken < 0)
                     continue;

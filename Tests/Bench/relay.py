@@ -120,7 +120,7 @@ def haproxy(processes, folder, target):
     port = free_port()
     file = folder / "haproxy.cfg"
     file.write_text(
-        "global\n    nbthread 1\n    maxconn 20000\n"
+        "global\n    nbthread 1\n    maxconn 4000\n"
         "defaults\n    mode tcp\n    option splice-auto\n"
         "    timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n"
         f"frontend front\n    bind 127.0.0.1:{port}\n    default_backend back\n"

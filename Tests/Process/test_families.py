@@ -265,6 +265,21 @@ def test_datagrams_reach_a_slot_from_this_host_from_a_parent_and_through_a_tunne
     assert parent.run(f"/peer datagram {host} {PORT}") == ("one\n", 0)
 
 
+def test_a_port_that_the_parent_has_itself_on_all_addresses_is_another_there(
+        node, datagram_service, parent):
+    output, status = parent.run("cp /peer /tmp/datagrams; /tmp/datagrams </dev/null >/dev/null 2>&1 &")
+    assert status == 0, output
+    wait_until(lambda: "1B58" in parent.run("cat /proc/net/udp")[0], 10, "the parent has the port")
+    child = start_child(node, datagram_service, parent.token, memory=16, disk=16)
+    address = the_address(child, parent.started.instance.instance_id)
+    assert (address.host, address.port) == ("10.64.1.0", PORT + 20_000)
+    assert parent.run(f"/peer datagram {address.host} {address.port}") == ("one\n", 0)
+    node.kill("gateway-broker")
+    wait_until(
+        lambda: parent.run(f"/peer datagram {address.host} {address.port}") == ("one\n", 0), 30,
+        "the child is reached at the same port again")
+
+
 def test_counts_are_exact_over_a_stopped_gateway_and_at_the_end(node, service):
     started = node.start_service(service)
     probe = Probe(node, started)
