@@ -2,7 +2,8 @@
 
 CELAUT_OLD_BIN names the folder of an earlier build's programs: each of its daemons, and its celautctl,
 then works among today's. Where it is not set today's programs stand for the earlier ones too, which
-proves the way of asking and not the answer; revisions to come are played by this test itself."""
+proves the way of asking and not the answer: what earlier programs really said is kept as bytes and said
+again by test_conversations.py. Revisions to come are played by this test itself."""
 
 import json
 import os
