@@ -184,7 +184,7 @@ extension RegistryMachine {
         if fault.code == .notFound {
             if activities[id] != nil { lost(id, now, &step) }
         } else if activities[id] != nil {
-            if records[id]?.stopGrace != nil {
+            if records[id]?.stopGrace != nil || (failures[id] != nil && !isTriedOut(.stop(id))) {
                 postpone(.stop(id), now)
             } else if let failure = failures[id] {
                 failed(id, failure, now, &step)

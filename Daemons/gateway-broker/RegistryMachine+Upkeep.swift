@@ -36,7 +36,8 @@ extension RegistryMachine {
         errands[errand] = PendingErrand(dueAt: now.monotonic + delay, attempts: attempts)
     }
 
-    // LIMIT: 10 attempts, some 30 s, to let a slot be reached for the first time.
+    // LIMIT: 10 attempts, some 30 s, to let a slot be reached for the first time, and to hear what the
+    // supervisor has of a start that failed.
     private static let attemptsMax = 10
 
     func isTriedOut(_ errand: Errand) -> Bool {
