@@ -156,8 +156,8 @@ let package = Package(
         tests(
             "Unit", "Gateway",
             [
-                "gateway-broker", "Channel", "Interfaces", "ServiceModel", "Syscalls", database,
-                http, logging, protobuf,
+                "gateway-broker", "Channel", "Chassis", "Interfaces", "ServiceModel", "Syscalls",
+                database, http, logging, protobuf,
             ]),
         tests("Unit", "Celautctl", ["celautctl", "Channel", "Interfaces", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
