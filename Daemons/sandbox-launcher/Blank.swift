@@ -18,7 +18,7 @@ struct Blank: ~Copyable {
 
     /// Clones a witness, which prepares itself and waits.
     static func make(
-        filter: [UInt8], loopControl: borrowing Descriptor
+        filters: Filters, loopControl: borrowing Descriptor
     ) throws(LaunchFailure) -> Blank {
         let pair = try step("socket of the witness") { () throws(Errno) in
             try SeqpacketSocket.pair()
@@ -30,7 +30,7 @@ struct Blank: ~Copyable {
         switch consume side {
         case .child:
             throw Witness.run(
-                socket: pair.second, loopControl: loopControl, filter: filter)
+                socket: pair.second, loopControl: loopControl, filters: filters)
         case .parent(let pid, let pidfd):
             return Blank(pid: pid, pidfd: pidfd, socket: ours)
         }
@@ -43,7 +43,12 @@ struct Blank: ~Copyable {
         _ = try SeqpacketSocket.send(socket, order.packet, descriptors: order.parcel)
     }
 
-    consuming func keep() -> Descriptor { pidfd }
+    /// Ready when it has no more use for the launcher: the entrypoint runs, or it has died.
+    var wait: Poll.Wait { Poll.Wait(socket) }
+
+    borrowing func copyPidfd() throws(LaunchFailure) -> Descriptor {
+        try step("pidfd of the witness") { () throws(Errno) in try pidfd.duplicate() }
+    }
 }
 
 /// A plan on its way from the launcher to a witness.

@@ -6,28 +6,29 @@ import Syscalls
 struct Launcher: ~Copyable {
     private let socket: Descriptor
     private let loopControl: Descriptor
-    private let filter: [UInt8]
+    private let filters: Filters
     private var spares = Spares()
     private var blank: Blank?
+    /// The instance that was launched last, until its entrypoint runs.
+    private var latest: Launched?
     private var buffer = [UInt8](repeating: 0, count: LaunchLimits.packetBytesMax)
 
-    init(socket: consuming Descriptor, loopControl: consuming Descriptor, filter: [UInt8]) {
+    init(socket: consuming Descriptor, loopControl: consuming Descriptor, filters: Filters) {
         self.socket = socket
         self.loopControl = loopControl
-        self.filter = filter
+        self.filters = filters
     }
 
     /// Until the supervisor's end closes.
     mutating func serve() throws(LaunchFailure) {
         while true {
-            var waits = [Poll.Wait(socket)]
-            let patience = spares.isEmpty && blank == nil ? -1 : Spares.idleMilliseconds
+            var waits = [Poll.Wait(socket), Self.wait(for: latest)]
+            let isIdle = spares.isEmpty && blank == nil && latest == nil
             try step("poll") { () throws(Errno) in
-                try Poll.wait(&waits, milliseconds: patience)
+                try Poll.wait(&waits, milliseconds: isIdle ? -1 : Spares.idleMilliseconds)
             }
-            if !waits[0].ready {
-                spares.drop()
-                blank = nil
+            guard waits[0].ready else {
+                if waits[1].ready { prepare() } else { rest() }
                 continue
             }
             let received: SeqpacketSocket.Received
@@ -73,18 +74,41 @@ struct Launcher: ~Copyable {
         let order = LaunchOrder(
             layer: layer, plan: plan, parcel: try Self.parcel(parcel, spare))
         let witness = try give(order)
-        let pid = witness.pid
-        send(.launched(pid: pid), Parcel(witness.keep()))
-        guard isIdle() else { return }
+        send(.launched(pid: witness.pid), Parcel(try witness.copyPidfd()))
+        latest = Launched(witness: witness, nextDisk: next)
+    }
+
+    private static func wait(for launched: borrowing Launched?) -> Poll.Wait {
+        switch launched {
+        case .some(let launched): launched.witness.wait
+        case .none: Poll.Wait()
+        }
+    }
+
+    /// Makes what the next start will need. Only when the one before has come to its entrypoint: both
+    /// would wait for the kernel's locks, and for a processor.
+    private mutating func prepare() {
+        let launched = latest.take()
         // A failure is met again, and told, by the start that needs one.
-        blank = try? Blank.make(filter: filter, loopControl: loopControl)
-        if let next, isIdle() { spares.fill(next, loopControl: loopControl) }
+        if blank == nil { blank = try? Blank.make(filters: filters, loopControl: loopControl) }
+        guard isIdle() else { return }
+        switch consume launched {
+        case .some(let launched): launched.fill(&spares, loopControl: loopControl)
+        case .none: break
+        }
+    }
+
+    /// Lets go of what is ready when nobody came for it.
+    private mutating func rest() {
+        spares.drop()
+        blank = nil
+        latest = nil
     }
 
     /// To the witness that waits, or to a new one.
     private mutating func give(_ order: LaunchOrder) throws(LaunchFailure) -> Blank {
         if let waiting = blank.take(), (try? waiting.give(order)) != nil { return waiting }
-        let fresh = try Blank.make(filter: filter, loopControl: loopControl)
+        let fresh = try Blank.make(filters: filters, loopControl: loopControl)
         try step("give the plan") { () throws(Errno) in try fresh.give(order) }
         return fresh
     }
@@ -154,5 +178,16 @@ struct Launcher: ~Copyable {
     private func send(_ outcome: LaunchOutcome, _ parcel: Parcel?) {
         // A supervisor that does not read its answers has died; `serve` sees that next.
         _ = try? SeqpacketSocket.send(socket, outcome.encoded(), descriptors: parcel)
+    }
+}
+
+/// An instance on its way to its entrypoint.
+private struct Launched: ~Copyable {
+    let witness: Blank
+    /// The file of the next spare.
+    let nextDisk: Descriptor?
+
+    consuming func fill(_ spares: inout Spares, loopControl: borrowing Descriptor) {
+        if let disk = nextDisk { spares.fill(disk, loopControl: loopControl) }
     }
 }

@@ -24,7 +24,7 @@ enum Main {
                 try File.open("/dev/loop-control", .readWrite)
             }
             var launcher = Launcher(
-                socket: socket, loopControl: loopControl, filter: try SeccompPolicy.compile())
+                socket: socket, loopControl: loopControl, filters: try Filters())
             try launcher.serve()
         } catch {
             Confinement.complain("sandbox-launcher: \(error.step): \(Errno(code: error.code))\n")

@@ -1,7 +1,8 @@
 // How fast output is taken: at most so many bytes per second, after a second's worth at once. What is
 // not taken stays in the pipe, and who writes more waits there.
 
-/// Keeps true: over any time, no more is taken than the rate times that time and one second's worth.
+/// Keeps true: over any time, no more is taken than the rate times that time, one second's worth, and
+/// what is taken at once.
 package struct OutputPace: Equatable {
     /// 0 for no bound.
     private let bytesPerSecond: UInt64

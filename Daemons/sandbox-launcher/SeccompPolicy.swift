@@ -1,5 +1,5 @@
-// The system calls an instance may make: `seccomp.policy`, compiled once with libseccomp into the
-// kernel's instructions, which every instance then gets as they are.
+// The system calls an instance may make, and those its witness may: `seccomp.policy`, compiled once
+// with libseccomp into the kernel's instructions, which every instance then gets as they are.
 //
 // Keeps true: what the file does not name is refused with EPERM; a name this architecture does not
 // have is skipped (the file is for all); a name libseccomp does not know, or a line without a
@@ -13,6 +13,14 @@ package enum SeccompPolicy {
     package struct Entry: Equatable {
         package let name: String
         package let reason: String
+    }
+
+    /// Whose calls a part of the file lists.
+    package enum Part: Sendable {
+        case payload, witness
+
+        /// The line the part begins after; the payload's is the file's beginning.
+        fileprivate static let witnessHeading = "[witness]"
     }
 
     /// Namespace flags of clone: all would give capabilities over something new.
@@ -33,8 +41,8 @@ package enum SeccompPolicy {
     /// The file, as it was built in.
     package static var file: [UInt8] { PackageResources.seccomp_policy }
 
-    package static func compile() throws(LaunchFailure) -> [UInt8] {
-        let entries = try entries(file)
+    package static func compile(_ part: Part) throws(LaunchFailure) -> [UInt8] {
+        let entries = try entries(file, of: part)
         // SCMP_ACT_ERRNO(EPERM)
         let refuse: UInt32 = 0x0005_0000 | 1
         guard let context = unsafe seccomp_init(refuse) else {
@@ -52,17 +60,21 @@ package enum SeccompPolicy {
             guard number >= 0 else { continue }
             try unsafe allow(context, entry.name, number)
         }
-        try unsafe answerNoSystemCall(context, "clone3")
+        if part == .payload { try unsafe answerNoSystemCall(context, "clone3") }
         return try unsafe export(context)
     }
 
     /// `name   # reason`, one a line; empty lines and lines of comment only are skipped.
-    package static func entries(_ file: [UInt8]) throws(LaunchFailure) -> [Entry] {
+    package static func entries(
+        _ file: [UInt8], of wanted: Part
+    ) throws(LaunchFailure) -> [Entry] {
         var entries: [Entry] = []
+        var part = Part.payload
         for line in String(decoding: file, as: UTF8.self).split(separator: "\n") {
             let parts = line.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0].filter { $0 != " " && $0 != "\t" })
-            if name.isEmpty { continue }
+            if name == Part.witnessHeading { part = .witness }
+            if name.isEmpty || name == Part.witnessHeading || part != wanted { continue }
             let reason = parts.count == 2 ? String(parts[1].drop { $0 == " " }) : ""
             guard !reason.isEmpty else {
                 throw LaunchFailure(step: "seccomp \(name): no reason", code: Errno.invalid.code)

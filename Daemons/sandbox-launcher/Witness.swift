@@ -11,13 +11,13 @@ enum Witness {
     /// Runs in the child of the launcher and does not return: prepares, waits for an order, and sees an
     /// instance through.
     static func run(
-        socket: borrowing Descriptor, loopControl: borrowing Descriptor, filter: [UInt8]
+        socket: borrowing Descriptor, loopControl: borrowing Descriptor, filters: Filters
     ) -> LaunchFailure {
         let code: Int32
         do throws(LaunchFailure) {
             // The launcher's own socket above all is let go: it must close with it.
             let shell = try Shell(keeping: [socket.raw, loopControl.raw].sorted())
-            code = attend(LaunchOrder(from: socket), shell, loopControl, filter)
+            code = attend(LaunchOrder(from: socket), shell, loopControl, filters)
         } catch {
             code = refuse(LaunchOrder(from: socket), error)
         }
@@ -28,7 +28,7 @@ enum Witness {
     /// - Returns: the exit code.
     private static func attend(
         _ order: LaunchOrder?, _ shell: borrowing Shell, _ loopControl: borrowing Descriptor,
-        _ filter: [UInt8]
+        _ filters: Filters
     ) -> Int32 {
         guard let order else { return 0 }
         let parcel = order.parcel
@@ -40,11 +40,12 @@ enum Witness {
             try step("note witness") { () throws(Errno) in
                 try write(shell.identity, as: InstanceFiles.witness, directory)
             }
-            var watch = try Construction(plan: plan, filter: filter).build(
+            var watch = try Construction(plan: plan, filter: filters.payload).build(
                 parcel: parcel, layer: order.layer, shell: shell, loopControl: loopControl,
                 directory: directory)
             try confine(plan)
             if let failure = try watch.begin() { throw failure }
+            try shut(directory, filters)
             parcel.close()
             _ = try? SeqpacketSocket.send(report, LaunchOutcome.started.encoded())
             try watch.keepOnly(directory, report)
@@ -92,6 +93,16 @@ enum Witness {
             try Confinement.limitCapabilities(to: [Confinement.capabilityKill])
             try Process.setNoNewPrivileges()
             try Process.setDumpable(false)
+        }
+    }
+
+    /// From here on it can do what an end and some output need, and write in its directory alone.
+    private static func shut(
+        _ directory: borrowing Descriptor, _ filters: Filters
+    ) throws(LaunchFailure) {
+        try step("shut witness") { () throws(Errno) in
+            try Landlock.confine(toWriting: directory)
+            try Confinement.filter(filters.witness)
         }
     }
 

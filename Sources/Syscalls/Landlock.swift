@@ -11,10 +11,16 @@ package enum Landlock {
 
         package init(rawValue: UInt64) { self.rawValue = rawValue }
 
+        package static let writeFile = Rights(rawValue: 1 << 1)
+        package static let removeFile = Rights(rawValue: 1 << 5)
+        package static let makeFile = Rights(rawValue: 1 << 8)
+        /// All that the first version knows.
+        package static let first = Rights(rawValue: (1 << 13) - 1)
         package static let makeCharacterDevice = Rights(rawValue: 1 << 6)
         package static let makeBlockDevice = Rights(rawValue: 1 << 11)
         /// Linking and renaming from one directory to another: lost unless it is allowed.
         package static let refer = Rights(rawValue: 1 << 13)
+        package static let truncate = Rights(rawValue: 1 << 14)
         /// Requests to devices; those that every file answers are never refused.
         package static let controlDevice = Rights(rawValue: 1 << 15)
     }
@@ -31,6 +37,7 @@ package enum Landlock {
     /// Since which version of the interface something is known.
     private enum Since {
         static let refer: Int32 = 2
+        static let truncate: Int32 = 3
         static let network: Int32 = 4
         static let controlDevice: Int32 = 5
         static let scopes: Int32 = 6
@@ -54,14 +61,39 @@ package enum Landlock {
         guard version >= Since.refer else { return }
         var rights: Rights = [.makeCharacterDevice, .makeBlockDevice, .refer]
         if version >= Since.controlDevice { rights.insert(.controlDevice) }
-        let scopes: Scopes = version >= Since.scopes ? [.abstractSockets, .signals] : []
+        try restrict(
+            version, rights, version >= Since.scopes ? [.abstractSockets, .signals] : [],
+            allowing: .refer, below: root)
+    }
+
+    /// Takes from this thread and its descendants everything that names a file, except to make, to
+    /// write, to replace and to remove plain files in one directory; and abstract Unix sockets. What is
+    /// open stays. `no_new_privs` is set before.
+    package static func confine(toWriting directory: borrowing Descriptor) throws(Errno) {
+        let version = version
+        guard version > 0 else { return }
+        var rights: Rights = .first
+        var kept: Rights = [.writeFile, .removeFile, .makeFile]
+        if version >= Since.refer { rights.insert(.refer) }
+        if version >= Since.truncate {
+            rights.insert(.truncate)
+            kept.insert(.truncate)
+        }
+        if version >= Since.controlDevice { rights.insert(.controlDevice) }
+        try restrict(
+            version, rights, version >= Since.scopes ? .abstractSockets : [], allowing: kept,
+            below: directory)
+    }
+
+    private static func restrict(
+        _ version: Int32, _ rights: Rights, _ scopes: Scopes, allowing kept: Rights,
+        below directory: borrowing Descriptor
+    ) throws(Errno) {
         let words = version >= Since.scopes ? 3 : version >= Since.network ? 2 : 1
         let ruleset = try Call.descriptor {
             celaut_landlock_ruleset(rights.rawValue, 0, scopes.rawValue, words * 8)
         }
-        try Call.check {
-            celaut_landlock_allow(ruleset.raw, Rights.refer.rawValue, root.raw)
-        }
+        try Call.check { celaut_landlock_allow(ruleset.raw, kept.rawValue, directory.raw) }
         try Call.check { celaut_landlock_restrict(ruleset.raw) }
     }
 }
