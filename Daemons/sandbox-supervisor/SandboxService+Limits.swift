@@ -9,6 +9,9 @@ extension SandboxService {
         _ request: UpdateLimitsRequest, context: CallContext
     ) async throws(Fault) -> InstanceState {
         let id = try known(request.instanceID)
+        // Each change is made from the bounds that the one before it left.
+        await limitTurn()
+        defer { passLimitTurn() }
         guard let record = machines[id]?.record, living[id]?.isEnding == false, record.pid != 0
         else { throw Fault(.endedEarly, subject: "\(id)") }
         let old = record.state.limits
@@ -25,6 +28,32 @@ extension SandboxService {
         tell(id, .limited(new))
         try await untilSaved()
         return try state(id)
+    }
+
+    private func limitTurn() async {
+        while isChangingLimits {
+            await withCheckedContinuation { waiter in
+                // Looked at here and not before: the turn may pass while the task goes to sleep.
+                if !isChangingLimits { return waiter.resume() }
+                limitWaiters.append(waiter)
+            }
+        }
+        isChangingLimits = true
+    }
+
+    private func passLimitTurn() {
+        isChangingLimits = false
+        let waiters = limitWaiters
+        limitWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Of an instance that was found again: what is in force is what is written down.
+    func enforceLimits(_ id: InstanceID) async {
+        guard let limits = machines[id]?.record.state.limits else { return }
+        let cgroups = workplace.cgroups
+        let kept = await loop.runBlocking { cgroups.enforce(id, limits) }
+        if let kept { tell(id, .limited(kept)) }
     }
 
     /// The bounds with those that are given in their place.
@@ -92,11 +121,12 @@ extension SandboxService {
         return item
     }
 
-    /// Samples the memory of what lives, once a second, as long as something does.
+    /// Samples the memory of what lives, once a second, as long as something does, and writes the
+    /// sums down.
     func meter() {
         if isMetering { return }
         isMetering = true
-        let cgroups = workplace.cgroups
+        let (cgroups, meters) = (workplace.cgroups, workplace.meters)
         Task {
             while !isStopping {
                 let ids = living.filter { $0.value.pidfd != nil }.map(\.key)
@@ -106,6 +136,8 @@ extension SandboxService {
                 for (id, bytes) in zip(ids, bytes) where living[id]?.isEnding == false {
                     living[id]?.memory.sample(bytes, atMs: now)
                 }
+                let sums = living.map { ($0.key, $0.value.memory) }
+                await loop.runBlocking { meters.write(sums) }
                 await loop.sleep(Self.meterInterval)
             }
             isMetering = false

@@ -18,7 +18,13 @@ extension SandboxService {
             self?.assumeIsolated { $0.outputs.take() }
         }
         await sweep()
-        for record in records where !record.hasEnded { await resume(record) }
+        let workplace = workplace
+        let meters = await loop.runBlocking { workplace.meters.read() }
+        for record in records where !record.hasEnded {
+            living[record.id] = Living()
+            if let meter = meters[record.id] { living[record.id]?.memory = meter }
+            await resume(record)
+        }
     }
 
     /// What has a directory or a cgroup and no record, or has ended: a start that was cut before it
@@ -57,7 +63,6 @@ extension SandboxService {
 
     private func resume(_ record: InstanceRecord) async {
         let id = record.id
-        living[id] = Living()
         let workplace = workplace
         // A witness that the launcher had just made may not have written down yet who it is.
         var found: WitnessIdentity?
@@ -71,6 +76,7 @@ extension SandboxService {
         }
         guard let found else { return finish(id) }
         adopt(id, pid: found.pid, found.pidfd)
+        await enforceLimits(id)
         if record.pid == 0 {
             tell(id, .launched(pid: found.pid, startTime: found.startTime))
         }

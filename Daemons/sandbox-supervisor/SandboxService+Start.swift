@@ -205,8 +205,11 @@ extension SandboxService {
         var remains = await loop.runBlocking { workplace.remains(id) }
         if let outcome { remains.outcome = outcome }
         remains.usage.diskBytes = living[id]?.diskBytes ?? 0
+        var endMs = nowMs()
+        // It may have ended while there was no supervisor.
+        if case .ended(let end)? = remains.outcome { endMs = end.timeNanoseconds / 1_000_000 }
         remains.usage.memoryByteSeconds =
-            living[id]?.memory.total(nowMs(), peakBytes: remains.usage.memoryPeakBytes) ?? 0
+            living[id]?.memory.total(endMs, peakBytes: remains.usage.memoryPeakBytes) ?? 0
         tell(id, .gone(remains))
     }
 }

@@ -47,6 +47,8 @@ package actor SandboxService {
     var outputs: OutputNews
     var isStopping = false
     var isMetering = false
+    var isChangingLimits = false
+    var limitWaiters: [CheckedContinuation<Void, Never>] = []
 
     private var saves = SaveQueue()
     private var isSaving = false
@@ -73,6 +75,8 @@ package actor SandboxService {
             "instances": "\(machines.values.count { !$0.record.hasEnded })",
             "instances-known": "\(machines.count)",
             "cgroups": workplace.cgroups.name,
+            // Of the kernel's interface; 0: it has none, or none is in force.
+            "landlock": "\(Landlock.version)",
         ]
     }
 

@@ -8,11 +8,13 @@ struct Workplace: Sendable {
     let path: String
     let cgroups: Cgroups
     let disks: DiskImages
+    let meters: MeterBook
     let parts: OwnParts
 
     init(state: String, cgroups: Cgroups, maker: String) throws(Errno) {
         path = "\(state)/instances"
         self.cgroups = cgroups
+        meters = MeterBook(path: "\(state)/memory")
         try File.makeDirectories(path, mode: 0o700)
         parts = OwnParts(hierarchies: cgroups.hierarchies, base: cgroups.base, state: state)
         disks = try DiskImages(directory: "\(state)/disks", maker: maker)

@@ -1,6 +1,7 @@
 // What an instance used, from what the kernel says; how fast its output is taken; how long it lives.
 
 import Interfaces
+import Syscalls
 import Testing
 import sandbox_launcher
 import sandbox_supervisor
@@ -27,6 +28,41 @@ import sandbox_supervisor
         meter.begin(atMs: 0)
         meter.sample(.max, atMs: 5_000)
         #expect(meter.byteSeconds(5_000) == .max)
+    }
+
+    @Test func memoryOverTimeOutlivesWhoCountsIt() throws {
+        let path = "/tmp/celaut-meters-\(UInt64.random(in: 0 ... .max))"
+        defer { try? File.remove(path) }
+        let id = try #require(InstanceID([UInt8](repeating: 7, count: 16)))
+        let other = try #require(InstanceID([UInt8](repeating: 9, count: 16)))
+        var meter = MemoryMeter()
+        meter.begin(atMs: 1_000)
+        meter.sample(100, atMs: 3_000)
+        meter.sample(700, atMs: 3_001)
+        MeterBook(path: path).write([(id, meter), (other, MemoryMeter())])
+        var again = try #require(MeterBook(path: path).read()[id])
+        #expect(again == meter)
+        #expect(MeterBook(path: path).read()[other] == nil)
+        // Nobody counted for ten seconds: what was charged last counts for all of it.
+        again.begin(atMs: 13_001)
+        again.sample(0, atMs: 13_001)
+        #expect(again.total(20_000, peakBytes: 1) == 7_200)
+    }
+
+    @Test func aMeterThatWasCutOrIsNotOneIsNotRead() throws {
+        let path = "/tmp/celaut-meters-\(UInt64.random(in: 0 ... .max))"
+        defer { try? File.remove(path) }
+        #expect(MeterBook(path: path).read().isEmpty)
+        let id = try #require(InstanceID([UInt8](repeating: 7, count: 16)))
+        var meter = MemoryMeter()
+        meter.begin(atMs: 0)
+        meter.sample(1, atMs: 1)
+        MeterBook(path: path).write([(id, meter), (id, meter)])
+        let file = try File.open(path, .readWrite)
+        try File.setSize(file, bytes: 100)
+        #expect(MeterBook(path: path).read() == [id: meter])
+        try File.setSize(file, bytes: 63)
+        #expect(MeterBook(path: path).read().isEmpty)
     }
 
     @Test func whatIsWrittenIsCountedOnceAtTheLoopDevice() {
