@@ -162,6 +162,13 @@ let package = Package(
         tests("Unit", "Celautctl", ["celautctl", "Channel", "Interfaces", "Syscalls"]),
         tests("Golden", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
         tests("Mutation", "", ["Wire", "Interfaces", "Channel", "Syscalls", protobuf]),
+        tests(
+            "Simulation", "",
+            [
+                "box-builder", "gateway-broker", "sandbox-supervisor", "Channel", "Interfaces",
+                "LaunchPlan", "Syscalls", "Wire", protobuf,
+            ],
+            exclude: ["README.md"]),
         tests("Tidy", "", []),
     ]
 )
