@@ -287,7 +287,8 @@ def test_an_instance_keeps_no_socket_of_the_host_open(shared_probe):
 
 
 def test_a_witness_keeps_one_capability_and_is_shut_in(shared_probe, node):
-    record, *_ = (node.state / "sandbox-supervisor/instances").glob("*/witness")
+    instance = shared_probe.started.instance.instance_id.hex()
+    record = node.state / "sandbox-supervisor/instances" / instance / "witness"
     status = Path(f"/proc/{record.read_text().split()[0]}/status").read_text()
     fields = {name: value.strip() for name, _, value in
               (line.partition(":") for line in status.splitlines())}
