@@ -169,6 +169,7 @@ int main(int count, char **arguments) {
     file("proc-cgroup", "/proc/self/cgroup", NULL);
     file("mounts", "/proc/self/mounts", NULL);
     file("users", "/proc/self/uid_map", NULL);
+    file("projects", "/proc/self/projid_map", NULL);
     printf("free-processors %d\n", get_nprocs());
     printf("free-memory %lu\n", sysconf(_SC_PHYS_PAGES));
     printf("free-addresses %p %p %lx\n", (void *)&count, (void *)malloc(1),

@@ -59,7 +59,8 @@ def both(scratch):
 FIXED = [
     "pids", "arguments", "environment", "ids", "rights", "signals", "place", "descriptors", "limits",
     "scheduling", "names", "boot-id", "machine-id", "order", "inodes", "inodes-made", "entries",
-    "space", "sys", "network", "network-ports", "proc-names", "proc-hidden", "proc-cgroup", "mounts"]
+    "space", "sys", "network", "network-ports", "proc-names", "proc-hidden", "proc-cgroup", "mounts",
+    "projects"]
 
 
 @pytest.mark.parametrize("key", FIXED)
