@@ -31,6 +31,10 @@ package protocol GatewayOperations: Actor {
     ///
     /// - Throws: `.unauthorized` for what is no client's token, or no more.
     func identify(token: String) throws(Fault) -> GatewayCaller
+    /// The instance of which this token opens anything.
+    ///
+    /// - Throws: `.unauthorized` for what is no instance's token, or no more.
+    func instance(token: String) throws(Fault) -> InstanceID
 
     func start(
         _ request: StartServiceRequest, by caller: GatewayCaller, items: Items<StartServiceItem>

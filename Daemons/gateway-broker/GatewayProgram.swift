@@ -39,12 +39,19 @@ package enum GatewayProgram: DaemonProgram {
                 sandbox: SandboxSupervisorClient(context.peer("sandbox-supervisor")),
                 moreSandbox: { SandboxSupervisorClient(context.peer("sandbox-supervisor")) }),
             storage: SQLiteRegistry(context.database), logger: context.logger)
+        let door = HTTPDoor(
+            service, limits: context.configuration.http.limits, logger: context.logger)
+        await service.use(door)
         try await service.restore()
+        try await context.configuration.http.open(door)
         return RunningDaemon(
             dispatchers: [GatewayBrokerDispatcher(NativeDoor(service, loop: context.loop))],
             facts: { await service.facts },
             serve: { await service.serve() },
-            stop: { await service.stop() })
+            stop: {
+                door.closeAll()
+                await service.stop()
+            })
     }
 
     /// Relayed connections are descriptors: as many as the hard limit allows.
@@ -76,6 +83,7 @@ package struct GatewayConfiguration: DaemonConfiguration {
     package var relay = RelayLimits()
     package var publish = PublishPolicy()
     package var networks = NetworkPolicy()
+    package var http = HTTPConfiguration()
 
     package init(_ reader: ConfigurationReader) throws(ConfigurationError) {
         let table = try reader.table("limits")
@@ -108,6 +116,7 @@ package struct GatewayConfiguration: DaemonConfiguration {
         }
         publish = try PublishPolicy(reader.table("publish"))
         networks = try NetworkPolicy(reader.table("networks"))
+        http = try HTTPConfiguration(reader.table("http"), limits: table)
     }
 
     package var limitsInForce: [String: UInt64] {

@@ -21,6 +21,7 @@ extension GatewayService {
             await openSockets(id, transport, count)
         case .enter(let id, let slots, let entrances): await enter(id, slots, entrances)
         case .openWays(let id): await openWays(id)
+        case .openDoor(let id): await openDoor(id)
         case .lookAgain: await lookAgain()
         case .peer(.launch(let record)): await launch(record)
         case .peer(.watch(let id)): await watch(id)
@@ -84,7 +85,7 @@ extension GatewayService {
     }
 
     func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {
-        let bytes = try read(specification)
+        let bytes = try Self.read(specification)
         let service: Service
         do throws(ProtoError) {
             service = try Service(decoding: bytes)
@@ -96,7 +97,7 @@ extension GatewayService {
 
     /// Sealed and small, so that reading does not wait; at offsets, because whoever sealed it may have
     /// handed out the same open file before.
-    private func read(_ descriptor: borrowing Descriptor) throws(Fault) -> [UInt8] {
+    static func read(_ descriptor: borrowing Descriptor) throws(Fault) -> [UInt8] {
         do throws(Errno) {
             let size = try File.status(descriptor).sizeBytes
             guard size <= UInt64(Self.specificationBytesMax) else { throw .fileTooLarge }

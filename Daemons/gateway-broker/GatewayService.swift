@@ -27,6 +27,8 @@ package actor GatewayService {
     /// Over, and still written down.
     var networksLeft: Set<InstanceID> = []
     var ways = NetworkWays()
+    var door: HTTPDoor?
+    var doorsOnTheirWay: Set<InstanceID> = []
     var changes = ChangeKeys()
     private let relayLimits: RelayLimits
     private let policy: PublishPolicy
@@ -53,6 +55,7 @@ package actor GatewayService {
         case peer(RegistryAction)
         case openSockets(InstanceID, Transport, Int)
         case openWays(InstanceID)
+        case openDoor(InstanceID)
         case lookAgain
         case enter(InstanceID, [RelayedSlot], [FamilyEntrance])
     }
@@ -163,7 +166,10 @@ package actor GatewayService {
             _ = submit(machine.handle(.lastCounted(id, counts), now: moment))
         }
         _ = submit(machine.handle(event, now: moment))
-        if case .observed(let id, let state) = event { reachOut(id, state.phase) }
+        if case .observed(let id, let state) = event {
+            openDoor(id, state.phase)
+            reachOut(id, state.phase)
+        }
     }
 
     /// - Returns: what to `settle` on.
@@ -267,6 +273,7 @@ package actor GatewayService {
             case .listen(let id, let opening): listen(id, opening)
             case .close(let id):
                 relay.close(id)
+                door?.close(.inside(id))
                 leaveNetworks(id)
             case .launch, .watch, .stop, .forget, .release, .listInstances, .listHolds:
                 begin(.peer(action))

@@ -27,6 +27,10 @@ struct CelautGenerator: CodeGenerator {
         }
         try generatorOutputs.add(
             fileName: "Catalogue.celaut.swift", contents: Catalogue(schemas).source())
+        if let described = JSONSchemas(files) {
+            try generatorOutputs.add(
+                fileName: "\(JSONSchemas.service).schemas.swift", contents: described.source())
+        }
     }
 
     /// Interface numbers are global.

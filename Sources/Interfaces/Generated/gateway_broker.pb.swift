@@ -371,7 +371,7 @@ package nonisolated struct Address: Sendable {
   /// inside a parent, "10.65.1.0" and up inside a sibling.
   package var host: String = String()
 
-  /// The port at that address: inside another instance, the declared one.
+  /// The port at that address: inside another instance, the declared one, unless that has it itself.
   package var port: UInt32 = 0
 
   /// The instance inside whose network the address is: 16 bytes; empty for this host's.
