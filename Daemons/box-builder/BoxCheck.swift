@@ -39,7 +39,8 @@ struct BoxCheck {
     }
 
     /// From the first byte that is not as written to the last: the image is made again from the form
-    /// of the box. nil where that is altered, too, or only the length is wrong.
+    /// of the box. nil where that is altered, too, or only the length is wrong, or an earlier build wrote
+    /// the image in another form.
     private func difference(_ image: borrowing Descriptor) -> Range<UInt64>? {
         guard let tree = try? StoredForm.tree(of: record, in: store),
             let nodes = try? ErofsTree(tree), let expected = try? ErofsImage(nodes)
@@ -47,8 +48,11 @@ struct BoxCheck {
         var offset: UInt64 = 0
         var range: Range<UInt64>?
         var buffer: [UInt8] = []
+        var hash = SHA256()
         do throws(Errno) {
             try expected.write { (piece: [UInt8]) throws(Errno) in
+                // SAFETY: bytes have no padding; they are read during the call.
+                unsafe piece.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
                 buffer = [UInt8](repeating: 0, count: piece.count)
                 let count = try File.read(image, into: &buffer, at: offset)
                 for index in 0..<count where buffer[index] != piece[index] {
@@ -60,7 +64,7 @@ struct BoxCheck {
         } catch {
             return range
         }
-        return range
+        return ContentDigest(hash) == record.image ? range : nil
     }
 
     private func finding(_ kind: FindingKind, _ name: String) -> StoreFinding {

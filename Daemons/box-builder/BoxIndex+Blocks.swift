@@ -90,8 +90,9 @@ extension BoxIndex {
                 let rows = try Row.fetchCursor(
                     database,
                     sql: """
-                        SELECT object.digest, object.bytes FROM object JOIN box
-                        ON box.number = object.box
+                        SELECT object.digest, object.bytes FROM box
+                        JOIN need ON need.box = box.number
+                        JOIN object ON object.number = need.object
                         WHERE box.id = ? AND object.bytes >= ?
                         AND object.digest IS NOT box.form ORDER BY object.digest
                         """, arguments: [Data(id.bytes), Int64(clamping: bytesMin)])

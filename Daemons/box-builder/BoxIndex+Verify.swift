@@ -10,12 +10,11 @@ extension BoxIndex {
         of box: ServiceID?, after digest: ContentDigest?, max: Int
     ) throws(Fault) -> [(digest: ContentDigest, bytes: UInt64)] {
         let all = """
-            SELECT digest, max(bytes) AS bytes FROM object WHERE digest > ?
-            GROUP BY digest ORDER BY digest LIMIT ?
+            SELECT digest, bytes FROM object WHERE digest > ? ORDER BY digest LIMIT ?
             """
         let one = """
-            SELECT digest, bytes FROM object
-            WHERE box = (SELECT number FROM box WHERE id = ?) AND digest > ?
+            SELECT digest, bytes FROM need JOIN object ON object.number = need.object
+            WHERE need.box = (SELECT number FROM box WHERE id = ?) AND digest > ?
             ORDER BY digest LIMIT ?
             """
         return try guarded {
@@ -41,12 +40,12 @@ extension BoxIndex {
             try queue.read { database in
                 guard let box else {
                     return try UInt64.fetchOne(
-                        database, sql: "SELECT count(DISTINCT digest) FROM object") ?? 0
+                        database, sql: "SELECT count(*) FROM object") ?? 0
                 }
                 return try UInt64.fetchOne(
                     database,
                     sql: """
-                        SELECT count(*) FROM object
+                        SELECT count(*) FROM need
                         WHERE box = (SELECT number FROM box WHERE id = ?)
                         """, arguments: [Data(box.bytes)]) ?? 0
             }
@@ -62,11 +61,16 @@ extension BoxIndex {
                 let ids = try Data.fetchAll(
                     database,
                     sql: """
-                        SELECT id FROM object JOIN box ON box.number = object.box
+                        SELECT id FROM object JOIN need ON need.object = object.number
+                        JOIN box ON box.number = need.box
                         WHERE digest = ? ORDER BY id LIMIT ?
                         """, arguments: [Data(digest.bytes), max])
                 let count = try UInt64.fetchOne(
-                    database, sql: "SELECT count(*) FROM object WHERE digest = ?",
+                    database,
+                    sql: """
+                        SELECT count(*) FROM object JOIN need ON need.object = object.number
+                        WHERE digest = ?
+                        """,
                     arguments: [Data(digest.bytes)])
                 return (ids.compactMap { ServiceID($0) }, count ?? 0)
             }

@@ -89,6 +89,33 @@ package struct BoxIndex: Sendable {
                     BEGIN DELETE FROM block WHERE digest = old.digest; END;
                     """)
         }
+        migrator.registerMigration("4 numbered objects") { database in
+            // Ten boxes of one base name nearly the same objects: ten times a number, not a digest.
+            try database.execute(
+                sql: """
+                    DROP TRIGGER block_goes;
+                    ALTER TABLE object RENAME TO former;
+                    CREATE TABLE object (
+                        number INTEGER PRIMARY KEY,
+                        digest BLOB NOT NULL UNIQUE,
+                        bytes INTEGER NOT NULL
+                    ) STRICT;
+                    CREATE TABLE need (
+                        box INTEGER NOT NULL REFERENCES box ON DELETE CASCADE,
+                        object INTEGER NOT NULL REFERENCES object ON DELETE RESTRICT,
+                        PRIMARY KEY (box, object)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX need_by_object ON need (object);
+                    INSERT INTO object (digest, bytes)
+                    SELECT digest, max(bytes) FROM former GROUP BY digest ORDER BY digest;
+                    INSERT INTO need
+                    SELECT former.box, object.number FROM former JOIN object USING (digest)
+                    ORDER BY former.box, object.number;
+                    DROP TABLE former;
+                    CREATE TRIGGER block_goes AFTER DELETE ON object
+                    BEGIN DELETE FROM block WHERE digest = old.digest; END;
+                    """)
+        }
     }
 
     func guarded<Value>(_ body: () throws -> Value) throws(Fault) -> Value {
@@ -115,13 +142,19 @@ package struct BoxIndex: Sendable {
                 }
                 try Self.insert(record, database)
                 let number = database.lastInsertedRowID
-                let statement = try database.makeStatement(
-                    sql: "INSERT INTO object (box, digest, bytes) VALUES (?, ?, ?)")
+                let known = try database.makeStatement(
+                    sql: """
+                        INSERT INTO object (digest, bytes) VALUES (?, ?)
+                        ON CONFLICT (digest) DO NOTHING
+                        """)
+                let needed = try database.makeStatement(
+                    sql: "INSERT INTO need SELECT ?, number FROM object WHERE digest = ?")
                 // In the order of the key: each page of the tree is written once.
                 for (digest, bytes) in objects.map({ (Data($0.key.bytes), $0.value) }).sorted(
                     by: { $0.0.lexicographicallyPrecedes($1.0) })
                 {
-                    try statement.execute(arguments: [number, digest, Int64(bytes)])
+                    try known.execute(arguments: [digest, Int64(bytes)])
+                    try needed.execute(arguments: [number, digest])
                 }
                 try Self.name(number, record.tags, database)
                 return (try Self.record(of: record.id, database), false)
@@ -162,7 +195,7 @@ package struct BoxIndex: Sendable {
         try guarded {
             try queue.read { database in
                 let statement = try database.cachedStatement(
-                    sql: "SELECT 1 FROM object WHERE digest = ? LIMIT 1")
+                    sql: "SELECT 1 FROM object WHERE digest = ?")
                 return Set(
                     try digests.filter {
                         try Int.fetchOne(statement, arguments: [Data($0.bytes)]) != nil
@@ -222,20 +255,23 @@ package struct BoxIndex: Sendable {
                 guard holders.isEmpty else {
                     throw Fault(.inUse, subject: id.description, lines: holders)
                 }
-                let alone = try Row.fetchCursor(
+                let alone = try Row.fetchAll(
                     database,
                     sql: """
-                        SELECT digest, bytes FROM object WHERE box = ? AND NOT EXISTS (
-                            SELECT 1 FROM object AS other
-                            WHERE other.digest = object.digest AND other.box <> object.box)
+                        SELECT object.* FROM need JOIN object ON object.number = need.object
+                        WHERE need.box = ? AND NOT EXISTS (
+                            SELECT 1 FROM need AS other
+                            WHERE other.object = need.object AND other.box <> need.box)
                         """, arguments: [number])
+                try database.execute(sql: "DELETE FROM box WHERE number = ?", arguments: [number])
+                let forget = try database.makeStatement(sql: "DELETE FROM object WHERE number = ?")
                 var objects: [ContentDigest: UInt64] = [:]
-                while let row = try alone.next() {
+                for row in alone {
+                    try forget.execute(arguments: [row["number"] as Int64])
                     if let digest = ContentDigest(row["digest"] as Data) {
                         objects[digest] = row["bytes"]
                     }
                 }
-                try database.execute(sql: "DELETE FROM box WHERE number = ?", arguments: [number])
                 return (id, objects)
             }
         }
@@ -249,7 +285,7 @@ package struct BoxIndex: Sendable {
                 let end = byte == 255 ? Data(repeating: 255, count: 33) : Data([byte + 1])
                 let rows = try Row.fetchCursor(
                     database,
-                    sql: "SELECT DISTINCT digest FROM object WHERE digest >= ? AND digest < ?",
+                    sql: "SELECT digest FROM object WHERE digest >= ? AND digest < ?",
                     arguments: [start, end])
                 var needed: Set<ContentDigest> = []
                 while let row = try rows.next() {

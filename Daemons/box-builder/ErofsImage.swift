@@ -21,6 +21,9 @@ package struct ErofsImage {
         var out = Output()
         out.pad(to: ErofsLayout.superblockOffset)
         superblock(&out)
+        out.append(ErofsLayout.sharedAttribute)
+        out.pad(to: ErofsLayout.prefixOffset)
+        out.append(ErofsLayout.prefix)
         for (position, node) in layout.order.enumerated() {
             out.pad(to: layout.places[Int(node)].offset)
             inode(node, number: UInt32(position) + 1, &out)
@@ -48,14 +51,18 @@ package struct ErofsImage {
         out.put8(0)
         out.put16(UInt16(layout.number(of: 0)))
         out.put64(UInt64(layout.order.count))
-        out.put64(0)  // build time
-        out.put32(0)
+        // The time of compact inodes.
+        out.put64(layout.tree.entries[0].modifiedSeconds)
+        out.put32(layout.tree.entries[0].modifiedNanoseconds)
         out.put32(UInt32(layout.blocks))
         out.put32(0)  // inodes are numbered from block 0
-        out.put32(0)  // no shared attributes
+        out.put32(0)  // and shared attributes
         out.zeros(16 + 16)  // UUID and volume name
-        out.put32(0x4)  // incompatible features: chunked files
-        out.zeros(ErofsLayout.superblockBytes - 84)
+        out.put32(0x44)  // incompatible features: chunked files, long prefixes of names
+        out.zeros(91 - 84)
+        out.put8(1)  // prefixes
+        out.put32(UInt32(ErofsLayout.prefixOffset / 4))
+        out.zeros(ErofsLayout.superblockBytes - 96)
     }
 
     private enum DataLayout: UInt16 {
@@ -64,21 +71,56 @@ package struct ErofsImage {
         case chunks = 4
     }
 
-    /// `erofs_inode_extended`, 64 bytes; its attributes; the chunk index or the tail of its data.
+    /// The inode; its attributes; the chunk index or the tail of its data.
     private func inode(_ node: Int32, number: UInt32, _ out: inout Output) {
         let entry = layout.tree.entries[Int(node)]
         let place = layout.places[Int(node)]
+        let isCompact = layout.isCompact(node)
         let data: DataLayout =
             entry.hasContent ? .chunks : place.tailBytes > 0 ? .inline : .plain
-        out.put16(1 | data.rawValue << 1)
+        out.put16((isCompact ? 0 : 1) | data.rawValue << 1)
         // The header counts as one, each further word as one more.
-        let words = entry.attributes.count == 0 ? 0 : (entry.attributes.count - 12) / 4 + 1
+        let attributes = layout.attributesBytes(of: node)
+        let words =
+            attributes == 0 ? 0 : (attributes - ErofsLayout.attributesHeaderBytes) / 4 + 1
         out.put16(UInt16(words))
         out.put16(entry.kind.mode | entry.permissions)
-        out.put16(0)
-        out.put64(entry.kind == .regular ? entry.contentBytes : UInt64(place.dataBytes))
+        let size = entry.kind == .regular ? entry.contentBytes : UInt64(place.dataBytes)
         // One chunk of 2^(12+31) bytes covers any file.
-        out.put32(entry.hasContent ? 31 : UInt32(place.firstBlock))
+        let start = entry.hasContent ? 31 : UInt32(place.firstBlock)
+        if isCompact {
+            compact(entry, size: size, start: start, place, number: number, &out)
+        } else {
+            extended(entry, size: size, start: start, place, number: number, &out)
+        }
+        if attributes > 0 { self.attributes(entry, &out) }
+        if entry.hasContent { out.put32(UInt32.max) }  // a hole
+        if place.tailBytes > 0 { out.append(content(node).suffix(place.tailBytes)) }
+    }
+
+    /// The rest of `erofs_inode_compact`, 32 bytes.
+    private func compact(
+        _ entry: ErofsTree.Entry, size: UInt64, start: UInt32, _ place: ErofsLayout.Place,
+        number: UInt32, _ out: inout Output
+    ) {
+        out.put16(UInt16(place.links))
+        out.put32(UInt32(size))
+        out.put32(0)
+        out.put32(start)
+        out.put32(number)
+        out.put16(UInt16(entry.uid))
+        out.put16(UInt16(entry.gid))
+        out.put32(0)
+    }
+
+    /// The rest of `erofs_inode_extended`, 64 bytes.
+    private func extended(
+        _ entry: ErofsTree.Entry, size: UInt64, start: UInt32, _ place: ErofsLayout.Place,
+        number: UInt32, _ out: inout Output
+    ) {
+        out.put16(0)
+        out.put64(size)
+        out.put32(start)
         out.put32(number)
         out.put32(entry.uid)
         out.put32(entry.gid)
@@ -86,9 +128,15 @@ package struct ErofsImage {
         out.put32(entry.modifiedNanoseconds)
         out.put32(UInt32(place.links))
         out.zeros(16)
+    }
+
+    /// `erofs_xattr_ibody_header`, the number of the shared attribute, the inode's own.
+    private func attributes(_ entry: ErofsTree.Entry, _ out: inout Output) {
+        out.put32(0)
+        out.put8(entry.hasContent ? 1 : 0)
+        out.zeros(7)
+        if entry.hasContent { out.put32(UInt32(ErofsLayout.sharedAttributeOffset / 4)) }
         out.append(layout.tree.bytes(entry.attributes))
-        if entry.hasContent { out.put32(UInt32.max) }  // a hole
-        if place.tailBytes > 0 { out.append(content(node).suffix(place.tailBytes)) }
     }
 
     /// The bytes of a directory or a target.

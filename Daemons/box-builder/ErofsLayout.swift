@@ -8,10 +8,24 @@ struct ErofsLayout {
     static let blockBytes = 4_096
     static let superblockOffset = 1_024
     static let superblockBytes = 128
-    static let inodeBytes = 64
     /// Inodes are numbered by their place, in units of this.
     static let slotBytes = 32
     static let entryBytes = 12
+    static let attributesHeaderBytes = 12
+
+    /// Behind the superblock: the mark of a file whose content is an object, which all of them share,
+    /// as an `erofs_xattr_entry`.
+    static let sharedAttribute: [UInt8] =
+        [UInt8(metacopy.utf8.count), 4, 0, 0] + Array(metacopy.utf8)
+    private static let metacopy = "overlay.metacopy"
+    static let sharedAttributeOffset = superblockOffset + superblockBytes
+    /// Then the long prefixes of names, each with its length before it: number 4 ("trusted.") and the
+    /// rest of the name of `ErofsTree.redirect`.
+    static let prefix: [UInt8] =
+        [UInt8(1 + redirect.utf8.count), 0, 4] + Array(redirect.utf8)
+    private static let redirect = "overlay.redirect"
+    static let prefixOffset = up(sharedAttributeOffset + sharedAttribute.count, 4)
+    static let firstInodeOffset = up(prefixOffset + prefix.count, slotBytes)
 
     struct Place {
         /// Of the inode, from the start of the image.
@@ -130,15 +144,37 @@ struct ErofsLayout {
         for dot in pending { body(dot.name, dot.node, .directory) }
     }
 
-    /// Bytes of the inode and what always stands behind it.
-    func headBytes(of node: Int32) -> Int {
-        let entry = tree.entries[Int(node)]
-        // The one chunk index of a file whose content is elsewhere.
-        return Self.inodeBytes + Int(entry.attributes.count) + (entry.hasContent ? 4 : 0)
+    /// Whether an inode is one of 32 bytes, which has no time of its own and small numbers.
+    func isCompact(_ node: Int32) -> Bool {
+        let (entry, root) = (tree.entries[Int(node)], tree.entries[0])
+        return entry.uid <= UInt16.max && entry.gid <= UInt16.max
+            && entry.modifiedSeconds == root.modifiedSeconds
+            && entry.modifiedNanoseconds == root.modifiedNanoseconds
+            && entry.contentBytes <= UInt32.max && places[Int(node)].links <= UInt16.max
+            && places[Int(node)].dataBytes <= UInt32.max
     }
 
+    /// Bytes of the attributes of an inode, header included; 0 for none.
+    func attributesBytes(of node: Int32) -> Int {
+        let entry = tree.entries[Int(node)]
+        // A file with content has the shared one.
+        if entry.hasContent { return Self.attributesHeaderBytes + 4 + Int(entry.attributes.count) }
+        if entry.attributes.count == 0 { return 0 }
+        return Self.attributesHeaderBytes + Int(entry.attributes.count)
+    }
+
+    /// Bytes of the inode and what always stands behind it.
+    func headBytes(of node: Int32) -> Int {
+        // The one chunk index of a file whose content is elsewhere.
+        (isCompact(node) ? 32 : 64) + attributesBytes(of: node)
+            + (tree.entries[Int(node)].hasContent ? 4 : 0)
+    }
+
+    /// Bytes at the end of a block that a tail leaves to the alignment of its inode.
+    private static let tailGapBytes = 64
+
     private mutating func place() {
-        var offset = Self.superblockOffset + Self.superblockBytes
+        var offset = Self.firstInodeOffset
         for node in order {
             let head = headBytes(of: node)
             let data = places[Int(node)].dataBytes
@@ -146,7 +182,7 @@ struct ErofsLayout {
             // A tail that nearly fills a block gets one of its own: aligning the inode for it could
             // push it over the block's end.
             let rest = data % Self.blockBytes
-            let tail = rest <= Self.blockBytes - Self.slotBytes * 2 ? rest : 0
+            let tail = rest <= Self.blockBytes - Self.tailGapBytes ? rest : 0
             if tail > 0 {
                 let start = (offset + head) % Self.blockBytes
                 if start + tail > Self.blockBytes {

@@ -79,7 +79,7 @@ package struct ErofsTree: Sendable {
         var name: Piece
         /// Of a symlink.
         var target = Piece()
-        /// The inline attributes as the image has them, header included; empty for none.
+        /// The inline attributes as the image has them, without a header; empty for none.
         var attributes = Piece()
         var hasContent = false
     }
@@ -127,8 +127,8 @@ package struct ErofsTree: Sendable {
         if bytes > 0 {
             // What overlayfs reads (Documentation/filesystems/overlayfs.rst, "Metadata only copy
             // up" and "Data-only lower layers").
-            attributes.extended.append((Array("trusted.overlay.metacopy".utf8), []))
-            attributes.extended.append((Array("trusted.overlay.redirect".utf8), content))
+            // The mark itself is the same for all: `ErofsLayout.sharedAttribute`.
+            attributes.extended.append((Array(Self.redirect.utf8), content))
         }
         let node = try append(.regular, parent: parent, name: name, attributes)
         entries[Int(node.index)].contentBytes = bytes
@@ -172,27 +172,40 @@ package struct ErofsTree: Sendable {
         return Piece(start: start, count: Int32(bytes.count))
     }
 
-    /// `erofs_xattr_ibody_header` and its entries (Documentation/filesystems/erofs.rst).
+    /// The name that most attributes of an image have; the image says it once.
+    static let redirect = "trusted.overlay.redirect"
+    /// What stands for it: the first of the image's long prefixes, which is the whole name.
+    private static let redirectPrefix: UInt8 = 0x80
+
+    /// Entries of attributes (Documentation/filesystems/erofs.rst).
     private static func encode(
         _ attributes: [(name: [UInt8], value: [UInt8])]
     ) throws(Failure) -> [UInt8] {
-        if attributes.isEmpty { return [] }
-        var encoded = [UInt8](repeating: 0, count: 12)
+        var encoded: [UInt8] = []
         for (name, value) in attributes {
-            guard let (space, prefix) = spaces.first(where: { name.starts(with: $0.prefix.utf8) })
-            else { throw .badAttribute(name) }
-            let rest = name[prefix.utf8.count...]
-            guard (1...nameBytesMax).contains(rest.count), !rest.contains(0),
-                value.count <= attributeBytesMax
-            else { throw .badAttribute(name) }
-            encoded += [UInt8(rest.count), space]
-            encoded += [UInt8(value.count & 0xFF), UInt8(value.count >> 8)]
-            encoded += rest
+            guard value.count <= attributeBytesMax else { throw .badAttribute(name) }
+            if name.elementsEqual(redirect.utf8) {
+                encoded += [0, redirectPrefix]
+                encoded += [UInt8(value.count & 0xFF), UInt8(value.count >> 8)]
+            } else {
+                encoded += try head(name, valueBytes: value.count)
+            }
             encoded += value
             while encoded.count % 4 != 0 { encoded.append(0) }
         }
         guard encoded.count <= attributeBytesMax else { throw .badAttribute(attributes[0].name) }
         return encoded
+    }
+
+    /// `erofs_xattr_entry` and the name behind it.
+    static func head(_ name: [UInt8], valueBytes: Int) throws(Failure) -> [UInt8] {
+        guard let (space, prefix) = spaces.first(where: { name.starts(with: $0.prefix.utf8) })
+        else { throw .badAttribute(name) }
+        let rest = name[prefix.utf8.count...]
+        guard (1...nameBytesMax).contains(rest.count), !rest.contains(0) else {
+            throw .badAttribute(name)
+        }
+        return [UInt8(rest.count), space, UInt8(valueBytes & 0xFF), UInt8(valueBytes >> 8)] + rest
     }
 
     /// The numbers of the format for the name spaces a box may have, and overlayfs' own.

@@ -26,7 +26,16 @@ struct ErofsReader {
         guard number(1_024, 4) == 0xE0F5_E1E2 else { throw Broken(what: "magic") }
         guard image[1_024 + 12] == 12 else { throw Broken(what: "block size") }
         guard number(1_024 + 36, 4) * 4_096 == image.count else { throw Broken(what: "blocks") }
-        guard number(1_024 + 80, 4) == 4 else { throw Broken(what: "features") }
+        guard number(1_024 + 80, 4) == 0x44 else { throw Broken(what: "features") }
+        guard image[1_024 + 91] == 1 else { throw Broken(what: "prefixes") }
+    }
+
+    /// The one long prefix of attributes' names.
+    private var prefix: String {
+        let start = number(1_024 + 92, 4) * 4
+        let length = number(start, 2)
+        let base = [1: "user.", 4: "trusted.", 6: "security."][image[start + 2]] ?? "?"
+        return base + String(decoding: image[(start + 3)..<(start + 2 + length)], as: UTF8.self)
     }
 
     var inodeCount: Int { number(1_024 + 16, 8) }
@@ -38,34 +47,56 @@ struct ErofsReader {
 
     func inode(_ nid: Int) throws -> Inode {
         let offset = nid * 32
-        guard offset + 64 <= image.count else { throw Broken(what: "inode \(nid) outside") }
+        guard offset + 32 <= image.count else { throw Broken(what: "inode \(nid) outside") }
         let format = number(offset, 2)
-        guard format & 1 == 1 else { throw Broken(what: "inode \(nid) is not extended") }
+        let isExtended = format & 1 == 1
         let words = number(offset + 2, 2)
         let attributeBytes = words == 0 ? 0 : 12 + 4 * (words - 1)
+        let body = offset + (isExtended ? 64 : 32)
+        let attributes = try attributes(body, attributeBytes)
+        if isExtended {
+            return Inode(
+                offset: offset, mode: number(offset + 4, 2), size: number(offset + 8, 8),
+                uid: number(offset + 24, 4), gid: number(offset + 28, 4),
+                seconds: number(offset + 32, 8), nanoseconds: number(offset + 40, 4),
+                links: number(offset + 44, 4), layout: format >> 1 & 7,
+                block: number(offset + 16, 4), bodyOffset: body + attributeBytes,
+                attributes: attributes)
+        }
         return Inode(
-            offset: offset, mode: number(offset + 4, 2), size: number(offset + 8, 8),
-            uid: number(offset + 24, 4), gid: number(offset + 28, 4),
-            seconds: number(offset + 32, 8), nanoseconds: number(offset + 40, 4),
-            links: number(offset + 44, 4), layout: format >> 1 & 7, block: number(offset + 16, 4),
-            bodyOffset: offset + 64 + attributeBytes,
-            attributes: try attributes(offset + 64, attributeBytes))
+            offset: offset, mode: number(offset + 4, 2), size: number(offset + 8, 4),
+            uid: number(offset + 24, 2), gid: number(offset + 26, 2),
+            seconds: number(1_024 + 24, 8), nanoseconds: number(1_024 + 32, 4),
+            links: number(offset + 6, 2), layout: format >> 1 & 7,
+            block: number(offset + 16, 4), bodyOffset: body + attributeBytes,
+            attributes: attributes)
     }
 
     private func attributes(_ start: Int, _ bytes: Int) throws -> [String: [UInt8]] {
         var found: [String: [UInt8]] = [:]
-        var position = start + 12
-        while position < start + bytes {
-            let (nameBytes, space) = (Int(image[position]), image[position + 1])
-            let valueBytes = number(position + 2, 2)
-            let prefix = [1: "user.", 4: "trusted.", 6: "security."][space]
-            guard let prefix else { throw Broken(what: "name space \(space)") }
-            let name = image[(position + 4)..<(position + 4 + nameBytes)]
-            let value = image[(position + 4 + nameBytes)...].prefix(valueBytes)
-            found[prefix + String(decoding: name, as: UTF8.self)] = Array(value)
-            position += (4 + nameBytes + valueBytes + 3) / 4 * 4
+        if bytes == 0 { return found }
+        let shared = Int(image[start + 4])
+        for index in 0..<shared {
+            // Numbered from the block of shared attributes, which is the first.
+            let position = number(1_024 + 44, 4) * 4_096 + number(start + 12 + index * 4, 4) * 4
+            _ = try attribute(position, &found)
         }
+        var position = start + 12 + shared * 4
+        while position < start + bytes { position = try attribute(position, &found) }
         return found
+    }
+
+    private func attribute(
+        _ position: Int, _ found: inout [String: [UInt8]]
+    ) throws -> Int {
+        let (nameBytes, space) = (Int(image[position]), image[position + 1])
+        let valueBytes = number(position + 2, 2)
+        let start = space == 0x80 ? prefix : [1: "user.", 4: "trusted.", 6: "security."][space]
+        guard let start else { throw Broken(what: "name space \(space)") }
+        let name = image[(position + 4)..<(position + 4 + nameBytes)]
+        let value = image[(position + 4 + nameBytes)...].prefix(valueBytes)
+        found[start + String(decoding: name, as: UTF8.self)] = Array(value)
+        return position + (4 + nameBytes + valueBytes + 3) / 4 * 4
     }
 
     /// Bytes of a directory or symlink.
