@@ -8,7 +8,7 @@ BUILD_FLAGS=(-c "${CELAUT_CONFIGURATION:-release}")
 # What each group needs of Debian, beside Swift itself.
 packages_build=(
     git pkg-config libc6-dev libarchive-dev libcap-dev libseccomp-dev libsystemd-dev libsqlite3-dev)
-packages_run=(e2fsprogs util-linux redis-tools)
+packages_run=(curl e2fsprogs util-linux redis-tools)
 packages_bench=(bubblewrap conmon crun debootstrap haproxy iperf3 restic)
 packages_package=(binutils dpkg-dev lintian patchelf python3)
 packages_system=(debootstrap lintian patchelf dpkg-dev systemd systemd-container util-linux)
