@@ -126,7 +126,8 @@ extension GatewayService {
         var counts: [InstanceID: [SlotCount]] = [:]
         for (id, record) in machine.records where machine.activities[id] == .serving {
             let now = relay.traffic(id)
-            if now != record.counts, !now.isEmpty { counts[id] = now }
+            guard now != record.counts, now.contains(where: { $0.connections > 0 }) else { continue }
+            counts[id] = now
         }
         if !counts.isEmpty { tell(.counted(counts)) }
     }

@@ -1,6 +1,7 @@
 // The relay of datagrams, of addresses inside instances, and of what is not published.
 
 import Channel
+import Chassis
 import Interfaces
 import Syscalls
 import Testing
@@ -194,6 +195,25 @@ struct RelayAddressTests {
         try near.send([1])
         #expect(try bench.read(try bench.accept(), 1) == [1])
         bench.relay.closeAll()
+    }
+
+    private func configured(_ text: String) throws -> GatewayConfiguration {
+        try GatewayConfiguration(ConfigurationReader(text: text, file: "gateway-broker.toml"))
+    }
+
+    @Test("the configuration file says where slots are published, and nothing that is no address")
+    func configuration() throws {
+        #expect(try configured("").publish == PublishPolicy())
+        let named = try configured("publish.address = \"192.0.2.1\"\npublish.children = true")
+            .publish
+        #expect(named.address(isChild: true) == 0xC000_0201)
+        let none = try configured("publish.address = \"none\"\npublish.children = true").publish
+        #expect(none.address(isChild: false) == nil && none.address(isChild: true) == nil)
+        for wrong in ["\"\"", "\"localhost\"", "\"10.0.0\"", "\"::1\"", "7"] {
+            #expect(throws: ConfigurationError.self, "\(wrong)") {
+                try configured("publish.address = \(wrong)")
+            }
+        }
     }
 
     @Test("a child is published only where children are", arguments: [false, true])
