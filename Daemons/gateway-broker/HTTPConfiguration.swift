@@ -1,11 +1,12 @@
 import Chassis
+import NIOCore
 import NIOSSL
 package import Syscalls
 
 /// The HTTP door of this host. In the configuration file:
 ///
 ///     [http]
-///     port = 2352               # 0, which is also what none means: no such door
+///     port = 2353               # 0, which is also what none means: no such door
 ///     address = "127.0.0.1"     # an IPv4 address of this host
 ///     certificate = "/…/cert.pem"   # with `key`: TLS; must be there where the address is no loopback
 ///     key = "/…/key.pem"
@@ -27,6 +28,9 @@ package struct HTTPConfiguration: Sendable, Equatable {
         limits.connectionsPerInstance = try bounds.integer(
             "http_connections_per_instance", default: limits.connectionsPerInstance,
             in: 1...100_000)
+        if let seconds = try bounds.integer("http_request_seconds", in: 1...3_600) {
+            limits.requestPatience = .seconds(Int64(seconds))
+        }
         let port = try table.integer("port", default: 0, in: 0...65_535)
         let address = try table.string("address", default: "127.0.0.1")
         certificate = try table.string("certificate")

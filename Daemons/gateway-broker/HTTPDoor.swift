@@ -52,6 +52,8 @@ package final class HTTPDoor: Sendable {
         let raw = socket.release()
         let listener = try await ServerBootstrap(group: group)
             .childChannelOption(.maxMessagesPerRead, value: 1)
+            // Some say all they have to say, end their side and wait for the answer.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try self.admit(channel, entrance, tls) }
             }
@@ -121,9 +123,12 @@ package final class HTTPDoor: Sendable {
                 leftOverBytesStrategy: .forwardBytes, limitConfiguration: limits))
         let encoder = HTTPResponseEncoder()
         let order = HTTPServerPipelineHandler()
+        let exchange = HTTPExchange(
+            door: self, entrance: entrance, codecs: [order, encoder, decoder])
+        let ending = HTTPEndOfInput(exchange)
+        exchange.codecs.insert(ending, at: 0)
         try channel.pipeline.syncOperations.addHandlers([
-            encoder, decoder, order,
-            HTTPExchange(door: self, entrance: entrance, codecs: [order, encoder, decoder]),
+            encoder, decoder, ending, order, exchange,
         ])
     }
 
@@ -172,6 +177,20 @@ private final class HTTPTurnedAway: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 }
 
+/// Tells the exchange at once that its caller says no more: what keeps requests in order tells it after
+/// the answer, and a stream may have none.
+private final class HTTPEndOfInput: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    private weak var exchange: HTTPExchange?
+
+    init(_ exchange: HTTPExchange) { self.exchange = exchange }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { exchange?.callerIsSilent() }
+        context.fireUserInboundEventTriggered(event)
+    }
+}
+
 /// Closes a connection of HTTP/2 on which no request is open for so long.
 private final class HTTP2Quiet: ChannelInboundHandler {
     typealias InboundIn = NIOAny
@@ -193,6 +212,7 @@ private final class HTTP2Quiet: ChannelInboundHandler {
         alarm?.cancel()
         if open == 0 { arm(context) }
         context.fireUserInboundEventTriggered(event)
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
     }
 
     private func arm(_ context: ChannelHandlerContext) {

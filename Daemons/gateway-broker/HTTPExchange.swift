@@ -16,7 +16,7 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
     let entrance: HTTPEntrance
     /// What is HTTP below it, to be taken out when the connection becomes a tunnel: the one that reads
     /// comes last. None in HTTP/2.
-    let codecs: [any RemovableChannelHandler]
+    var codecs: [any RemovableChannelHandler]
 
     private(set) var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
@@ -29,6 +29,7 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
     /// Of the request that is worked on: late answers to earlier ones are not sent.
     private(set) var turn = 0
     private var hasBegun = false
+    private var isSilent = false
 
     init(
         door: HTTPDoor, entrance: HTTPEntrance, codecs: [any RemovableChannelHandler]
@@ -55,6 +56,13 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
     func channelInactive(context: ChannelHandlerContext) {
         letGo()
         context.fireChannelInactive()
+    }
+
+    /// The caller ended its side. Its request still gets an answer; a stream that has begun ends,
+    /// because most who end their side then are gone.
+    func callerIsSilent() {
+        isSilent = true
+        if hasBegun || work == nil { context?.close(promise: nil) }
     }
 
     private func letGo() {
@@ -167,7 +175,7 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
     private func answer(_ answer: HTTPAnswer, turn: Int) {
         guard turn == self.turn, let head else { return }
         // After an `Upgrade` that did not happen the decoder reads no more.
-        let isLast = !head.isKeepAlive || head.headers.contains(name: "upgrade")
+        let isLast = isSilent || !head.isKeepAlive || head.headers.contains(name: "upgrade")
         self.turn += 1
         alarm?.cancel()
         heartbeat?.cancel()

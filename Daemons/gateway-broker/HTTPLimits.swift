@@ -16,8 +16,8 @@ package struct HTTPLimits: Sendable, Equatable {
     package static let headerFieldsMax = 64
     // LIMIT: 16 requests at once on one connection of HTTP/2; more wait at the peer.
     package static let streamsMax = 16
-    // LIMIT: 30 s from the end of one answer to the end of the next request, for slow and idle
-    // callers alike. Past it: 408 DEADLINE_EXCEEDED "request" where one was begun; closed.
+    // LIMIT: 30 s (configurable `http_request_seconds`) from the end of one answer to the end of the
+    // next request, for slow and idle callers alike. Past it: 408 DEADLINE_EXCEEDED "request" where one was begun; closed.
     package var requestPatience = TimeAmount.seconds(30)
     // LIMIT: 30 s for the caller to take what was written. Past it: closed, and its request cancelled.
     package var writePatience = TimeAmount.seconds(30)
