@@ -126,7 +126,9 @@ extension GatewayService {
         var counts: [InstanceID: [SlotCount]] = [:]
         for (id, record) in machine.records where machine.activities[id] == .serving {
             let now = relay.traffic(id)
-            guard now != record.counts, now.contains(where: { $0.connections > 0 }) else { continue }
+            guard now != record.counts, now.contains(where: { $0.connections > 0 }) else {
+                continue
+            }
             counts[id] = now
         }
         if !counts.isEmpty { tell(.counted(counts)) }
