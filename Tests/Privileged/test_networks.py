@@ -82,11 +82,7 @@ def start(node, probe_tree):
             more["parent"] = w.gateway.InstanceReference(token=parent.token)
         service = node.start_service(
             box.service_id, environment=environment, memory_bytes=8 << 20 if parent else 0, **more)
-        probe = Probe.__new__(Probe)
-        probe.node, probe.started, probe.token = node, service, service.token
-        outside = [one for one in service.instance.addresses if not one.inside]
-        if outside:
-            probe.address = (outside[0].host, outside[0].port)
+        probe = Probe(node, service)
         started.append(probe)
         return probe
     yield start

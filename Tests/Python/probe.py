@@ -8,8 +8,9 @@ class Probe:
 
     def __init__(self, node, started):
         self.node, self.started, self.token = node, started, started.token
-        [address] = started.instance.addresses
-        self.address = (address.host, address.port)
+        # A child has an address inside its parent only.
+        outside = [one for one in started.instance.addresses if not one.inside]
+        self.address = (outside[0].host, outside[0].port) if outside else None
 
     def ask(self, line, timeout=20):
         """One line to the probe; its whole answer, empty where it ended instead."""
