@@ -59,6 +59,10 @@ final class LauncherLink {
             let pair = try SeqpacketSocket.pair()
             var plan = SpawnPlan(path: programPath, arguments: ["sandbox-launcher"])
             plan.newSession = true
+            // None left empty: what the launcher opens would stand there, where its witnesses do not
+            // close what is not theirs.
+            let null = try File.open("/dev/null", .readWrite)
+            for number: Int32 in 0...1 { plan.give(null, as: number) }
             plan.give(standardStream: 2, as: 2)
             plan.give(pair.second, as: Self.socketNumber)
             let pid: Int32
