@@ -26,13 +26,14 @@ def name_of(node):
 
 
 def kill_all(node):
-    """The keeper first, so that it starts nobody again."""
+    """Nobody gets to say goodbye: the keeper starts none again, and tells none that it is gone."""
     pids = [node.pid(daemon) for daemon in ("sandbox-supervisor", "box-builder", "gateway-broker")]
-    node.process.kill()
-    node.process.wait()
+    node.process.send_signal(signal.SIGSTOP)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}/exe"), 10, "it is dead")
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}/exe"), 20, "it is dead")
+    node.process.kill()
+    node.process.wait()
 
 
 def removed(path):
@@ -57,7 +58,7 @@ def killed():
         yield node, name
         for part in parts(name):
             for path in (part / INSTANCE, part):
-                wait_until(lambda: removed(path), 10, f"{path} is removed")
+                wait_until(lambda: removed(path), 20, f"{path} is removed")
 
 
 def test_what_a_gone_node_left_among_the_cgroups_is_removed(killed):
