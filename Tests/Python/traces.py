@@ -41,7 +41,8 @@ def is_below_own(path):
 
 
 def descendants():
-    """Pids of all that descend from this process. Adopted witnesses that ended are laid to rest."""
+    """Pids of all that descend from this process, each with its parent's. Adopted witnesses that ended
+    are laid to rest."""
     parents, ended = {}, []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
@@ -63,12 +64,32 @@ def descendants():
     children = {}
     for pid, parent in parents.items():
         children.setdefault(parent, []).append(pid)
-    found, queue = set(), [os.getpid()]
+    found, queue = {}, [os.getpid()]
     while queue:
-        for pid in children.get(queue.pop(), ()):
-            found.add(pid)
+        parent = queue.pop()
+        for pid in children.get(parent, ()):
+            found[pid] = parent
             queue.append(pid)
     return found
+
+
+def executable_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def blanks(parents):
+    """Witnesses that wait for an instance to be asked for, with namespaces of their own: at most one for each
+    launcher, its child, and itself without one. What a node keeps ready is nothing that was left behind."""
+    with_children = set(parents.values())
+    found = {}
+    for pid, parent in parents.items():
+        if pid not in with_children and executable_of(pid).endswith("/sandbox-launcher") and (
+                executable_of(parent).endswith("/sandbox-launcher")):
+            found[parent] = pid
+    return set(found.values())
 
 
 class Traces:
@@ -82,7 +103,7 @@ class Traces:
         self.processes, self.namespaces, self.mounts = set(), set(), set()
         own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in self.KINDS}
         pids = descendants()
-        for pid in pids:
+        for pid in pids.keys() - blanks(pids):
             process = Path(f"/proc/{pid}")
             try:
                 mine = {kind: os.readlink(process / "ns" / kind) for kind in own}
