@@ -60,6 +60,8 @@ final class BuilderNode: SimDaemon {
         index.durable.keys.filter { $0.hasPrefix("hold/") }.map { String($0.dropFirst(5)) }.sorted()
     }
 
+    func hasHold(_ holder: String) -> Bool { index.durable["hold/\(holder)"] != nil }
+
     // MARK: Life
 
     override func begin() {
@@ -149,6 +151,11 @@ final class BuilderNode: SimDaemon {
         guard let content = work.left.first else { return sync(work) }
         work.left.removeFirst()
         pins.pin(content)
+        for step in 1...UInt64(8) {
+            var item = ImportBoxItem()
+            item.progress.entries = step
+            work.request.item(item)
+        }
         work.pinned.append(content)
         if objects[content] != nil {
             return world.after(100_000, life) { [self, work] in proceed(work) }
@@ -258,7 +265,7 @@ final class BuilderNode: SimDaemon {
                 if let refusal { return request.fault(refusal) }
                 if failure != nil { return request.fault(Fault(.storageFull)) }
                 for content in Self.contents(box) {
-                    if world.has(.ignorePins) || pins.abandon(content) { drop(content) }
+                    if pins.abandon(content) { drop(content) }
                 }
                 request.reply(RemoveBoxReply())
             })

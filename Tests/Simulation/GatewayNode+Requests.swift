@@ -75,7 +75,7 @@ extension GatewayNode {
         case .instance(let parent):
             guard let record = machine.records[parent] else { throw Fault(.notFound) }
             return try StartCheck.order(
-                message, owner: record.owner, parent: parent, id: freshID())
+                message, owner: record.owner, parent: parent, id: freshID(isChild: true))
         case .user(let uid, _):
             return try StartCheck.order(message, owner: uid, parent: nil, id: freshID())
         default: throw Fault(.forbidden)

@@ -24,6 +24,8 @@ final class GatewayNode: SimDaemon {
     private var isRetryDue = false
     private var alarmAt: UInt64?
     private(set) var ports: [InstanceID: [UInt16]] = [:]
+    /// Those that could not be opened, and are tried again.
+    private(set) var portsRefused: Set<InstanceID> = []
     /// Connections through the relay: a descriptor each.
     private(set) var tunnels: [InstanceID: [Int]] = [:]
     private(set) var boxes: SimPeer?
@@ -65,6 +67,7 @@ final class GatewayNode: SimDaemon {
         isRetryDue = false
         alarmAt = nil
         ports = [:]
+        portsRefused = []
         tunnels = [:]
         boxes = peer(.gatewayBroker) { [unowned node] in node.builder }
         sandbox = peer(.gatewayBroker) { [unowned node] in node.supervisor }
@@ -238,7 +241,9 @@ final class GatewayNode: SimDaemon {
     // MARK: The relay
 
     private func listen(_ id: InstanceID, _ slots: [RelayedSlot], isChild: Bool) {
+        portsRefused.remove(id)
         if world.fault(percent: world.swarm.startFails) {
+            portsRefused.insert(id)
             return tell(.listenFailed(id, Fault(.internal, subject: "listen")))
         }
         let taken = Set(ports.values.joined())
@@ -287,8 +292,10 @@ final class GatewayNode: SimDaemon {
     var watcherCount: Int { watchers.values.reduce(0) { $0 + $1.count } }
 
     /// A random id, as the service draws it.
-    func freshID() -> InstanceID {
-        if world.has(.reuseID), let lastID, world.random.below(3) == 0 { return lastID }
+    ///
+    /// - Parameter isChild: a planted bug makes nobody its own ancestor.
+    func freshID(isChild: Bool = false) -> InstanceID {
+        if world.has(.reuseID), !isChild, let lastID, world.random.below(3) == 0 { return lastID }
         while true {
             guard let id = InstanceID(world.random.bytes(16)) else { continue }
             lastID = id

@@ -139,7 +139,7 @@ final class Judge {
             return
         }
         world.check(
-            node.gateway.ports[id] != nil,
+            node.gateway.ports[id] != nil || node.gateway.portsRefused.contains(id),
             "\(id.short) was told to be ready and nobody listens for it")
     }
 
@@ -171,6 +171,10 @@ final class Judge {
         if looks & 15 == 0 {
             lookAtStores()
             lookAtTokens()
+            lookAtHolds()
+            for daemon in [node.gateway, node.supervisor, node.builder] as [SimDaemon] {
+                daemon.lookAtRequests()
+            }
         }
         if looks & 127 == 0 { lookAtRebuilt() }
     }
@@ -191,6 +195,17 @@ final class Judge {
                     liveKeys.insert(key).inserted, "two live instances for one key: \(id.short)")
             }
             if let parent = parents[id] { lookAtFamily(id, parent) }
+        }
+    }
+
+    /// Whoever runs, and is known to run, has its box.
+    private func lookAtHolds() {
+        for instance in node.host.running.values {
+            guard let id = InstanceID(instance.id),
+                node.gateway.machine.activities[id] == .serving
+            else { continue }
+            world.check(
+                node.builder.hasHold(Hex.text(instance.id)), "\(id.short) runs without its box")
         }
     }
 

@@ -95,6 +95,18 @@ class SimDaemon: SimListener {
     /// Requests that have no answer yet.
     final var openRequests: Int { links.reduce(0) { $0 + ($1.isEnded ? 0 : $1.requests.count) } }
 
+    /// Requests that were cancelled, and are worked for all the same.
+    final func lookAtRequests() {
+        for link in links where !link.isEnded {
+            for request in link.requests.values {
+                guard let cancelledAt = request.cancelledAt else { continue }
+                world.check(
+                    world.now <= cancelledAt + 1_000_000_000,
+                    "\(link.label): \(request.method.name) is worked for after its cancel")
+            }
+        }
+    }
+
     // MARK: For subclasses
 
     /// A new process: everything from the store.

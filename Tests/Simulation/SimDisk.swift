@@ -84,9 +84,8 @@ final class SimTable<Key: Hashable & Comparable, Value> {
 
     /// What the next process finds: up to the last commit before the first frame that is missing.
     private func recover(_ found: [Frame], of count: Int) {
-        let isWhole = found.last?.isCommit == true
         world.say { "\(self.name): \(found.count) of \(count) frames are in the log" }
-        guard isWhole || world.has(.tornWrites) else { return }
+        guard found.last?.isCommit == true else { return }
         for frame in found { apply(frame.operation) }
     }
 

@@ -18,7 +18,7 @@ final class SimNode {
     private static let faultsUntil: UInt64 = 90_000_000_000
     private static let settlesWithin: UInt64 = 300_000_000_000
     // LIMIT: events of a run: some thousands are usual; more is work without an end.
-    private static let eventsMax = 200_000
+    private static let eventsMax = 20_000
 
     init(seed: UInt64, plant: Plant? = nil, records: Bool = false) {
         world = World(seed: seed, plant: plant, records: records)

@@ -38,6 +38,7 @@ final class SimServed: SimLink {
             world.descriptors.close(descriptors)
             send(header, fault)
         case .cancelled(let place):
+            requests[place]?.cancelledAt = world.now
             if !world.has(.ignoreCancel) { requests[place]?.cancelled() }
         case .credited(let place): requests[place]?.proceed()
         default: break
@@ -86,6 +87,8 @@ final class SimRequest {
     var descriptors: [Int]
     /// Nobody waits for an answer any more.
     private(set) var isOver = false
+    /// When its caller asked to stop.
+    fileprivate(set) var cancelledAt: UInt64?
     /// Called once, when the caller gave up.
     var onEnd: ((Fault) -> Void)?
     /// Items without credit.

@@ -158,11 +158,7 @@ final class SupervisorNode: SimDaemon {
 
     private func armReadyDeadline(_ id: InstanceID) {
         guard let record = machines[id]?.record else { return }
-        var left = record.readyTimeLeft(nowMs: world.wallMilliseconds)
-        if world.has(.wallClockDeadline) {
-            let end = record.state.acceptedAtMs + UInt64(record.readyDeadlineMs)
-            left = end - min(end, world.wallMilliseconds)
-        }
+        let left = record.readyTimeLeft(nowMs: world.wallMilliseconds)
         world.after(left * 1_000_000, life) { [self] in tell(id, .readyDeadline) }
     }
 
