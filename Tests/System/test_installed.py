@@ -319,8 +319,8 @@ def test_instances_start_while_a_later_package_is_unpacked_also_if_the_launcher_
     pids = {daemon: main_pid(machine, daemon) for daemon in DAEMONS}
     machine.execute("dpkg", "--unpack", "/root/foreign.deb")
     assert {daemon: main_pid(machine, daemon) for daemon in DAEMONS} == pids, "not restarted yet"
-    launchers = machine.execute(
-        "busybox", "pgrep", "-P", pids["sandbox-supervisor"]).stdout.split()
+    tasks = machine.path(f"/proc/{pids['sandbox-supervisor']}/task")
+    launchers = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
     machine.execute("busybox", "kill", "-KILL", *launchers)
     where = start_echo(machine, "between")
     shutil.copy(package, machine.root / "root/back.deb")
