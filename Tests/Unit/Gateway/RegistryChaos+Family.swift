@@ -63,9 +63,12 @@ extension RegistryChaos {
         return limits
     }
 
-    /// It has live children, and was asked to end less than 5 s ago.
+    /// It was ready, has live children, and was asked to end less than 5 s ago. A start that fails is
+    /// not waited with: whatever there is of it goes at once.
     func isEarly(_ id: InstanceID) -> Bool {
-        guard registry.machine.activities[id] != nil, let asked = askedAt[id] else { return false }
+        guard registry.machine.records[id]?.stage == .ready, let asked = askedAt[id] else {
+            return false
+        }
         return !registry.machine.liveChildren(of: id).isEmpty
             && registry.now.monotonic < asked + 5_000_000_000
     }
