@@ -29,7 +29,8 @@ struct CelautGenerator: CodeGenerator {
             fileName: "Catalogue.celaut.swift", contents: Catalogue(schemas).source())
         if let described = JSONSchemas(files) {
             try generatorOutputs.add(
-                fileName: "\(JSONSchemas.service)Schemas.celaut.swift", contents: described.source())
+                fileName: "\(JSONSchemas.service)Schemas.celaut.swift", contents: described.source()
+            )
         }
     }
 
