@@ -27,7 +27,7 @@ extension RegistryMachine {
 
     private func checkFamily(of parent: InstanceID) throws(Fault) {
         guard let record = records[parent], let activity = activities[parent],
-            record.stopGrace == nil
+            record.stopGrace == nil, failures[parent] == nil
         else { throw GatewayFault.noInstance(parent.description) }
         // One that does not run yet has nothing to give, and no network to be reached in.
         guard [.following, .opening, .serving].contains(activity) else {
@@ -129,7 +129,7 @@ extension RegistryMachine {
 
     mutating func childIsOver(_ parent: InstanceID, _ step: inout Step) {
         guard awaitingChildren.contains(parent), liveChildren(of: parent).isEmpty,
-            let grace = records[parent]?.stopGrace
+            let grace = records[parent]?.stopGrace ?? (failures[parent] == nil ? nil : 0)
         else { return }
         awaitingChildren.remove(parent)
         errands[.stop(parent)] = nil

@@ -43,7 +43,8 @@ extension RegistryMachine {
             return
         }
         errands[.launch(id)] = nil
-        failWhenGone(id, record.stopGrace == nil ? fault : GatewayFault.stoppedEarly(), &step)
+        failWhenGone(
+            id, record.stopGrace == nil ? fault : GatewayFault.stoppedEarly(), now, &step)
         admitWaiting(now, &step)
     }
 
@@ -51,11 +52,14 @@ extension RegistryMachine {
     /// the failure is told when it says that there is nothing. If it cannot be reached, only an end
     /// that somebody asked for waits for it; otherwise the next listing finds what we did not follow.
     private mutating func failWhenGone(
-        _ id: InstanceID, _ fault: Fault, _ step: inout Step
+        _ id: InstanceID, _ fault: Fault, _ now: Moment, _ step: inout Step
     ) {
         failures[id] = fault
         activities[id] = .following
-        step.actions.append(.stop(id, grace: 0))
+        for child in liveChildren(of: id) {
+            stopAsked(child, grace: GatewayLimits.familyGrace, now, &step)
+        }
+        endWhenAlone(id, grace: 0, now, &step)
     }
 
     mutating func observed(
@@ -121,7 +125,7 @@ extension RegistryMachine {
         case .opening where GatewayFault.isTransient(fault) && !isTriedOut(.listen(id)):
             postpone(.listen(id), now)
         case .opening:
-            failWhenGone(id, fault, &step)
+            failWhenGone(id, fault, now, &step)
         case .serving:
             // It runs, and was reachable before this process: that is worth waiting for.
             postpone(.listen(id), now)
@@ -172,7 +176,7 @@ extension RegistryMachine {
     mutating func giveUpWaiting(_ id: InstanceID, _ now: Moment, _ step: inout Step) {
         if activities[id] == .waiting(isNew: false) {
             waiting.removeAll { $0 == id }
-            failWhenGone(id, GatewayFault.stoppedEarly(), &step)
+            failWhenGone(id, GatewayFault.stoppedEarly(), now, &step)
         } else {
             failed(id, GatewayFault.stoppedEarly(), now, &step)
         }
