@@ -148,7 +148,15 @@ class Pair:
 
     def __enter__(self):
         self.processes = Processes()
+        self.started = None
         self.node = nodes.Node(base=self.folder).__enter__()
+        try:
+            return self.begin()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+
+    def begin(self):
         tree, description = self.box
         service = self.node.import_box(tree, description).service_id
         self.started = self.node.start_service(service)
@@ -163,7 +171,8 @@ class Pair:
 
     def __exit__(self, *error):
         self.processes.__exit__()
-        self.node.stop_service(self.started.token, grace_ms=0)
+        if self.started:
+            self.node.stop_service(self.started.token, grace_ms=0)
         self.node.__exit__(*error)
 
     def medians(self, once, rounds):
