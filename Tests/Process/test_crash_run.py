@@ -11,8 +11,8 @@ from node import DAEMONS
 SEED = int(os.environ.get("CELAUT_SEED", random.randrange(1 << 32)))
 # The long form: CELAUT_CRASH_SECONDS=600.
 SECONDS = float(os.environ.get("CELAUT_CRASH_SECONDS", "60"))
-# LIMIT: private memory of a daemon after the load; an idle one has 8 MiB.
-MEMORY_BYTES_MAX = 32 << 20
+# LIMIT: private memory of a daemon after the load; an idle one has 16 MiB at most.
+MEMORY_BYTES_MAX = 48 << 20
 
 
 @pytest.fixture(scope="module")
