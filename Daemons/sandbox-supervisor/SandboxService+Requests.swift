@@ -173,6 +173,11 @@ extension SandboxService: SandboxSupervisorHandler {
         guard state.phase != .ended, let pid = machines[id]?.record.pid, pid != 0 else {
             return state
         }
+        if let record = machines[id]?.record, record.hasEnded {
+            // Its end is being written down, and its cgroup is gone already.
+            state.usage = record.state.usage
+            return state
+        }
         state.usage = workplace.cgroups.usage(id)
         // Before the entrypoint runs the witness's root is still the host's.
         if state.phase == .starting || state.phase == .ready {
