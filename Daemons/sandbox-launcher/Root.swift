@@ -109,6 +109,8 @@ struct Root: ~Copyable {
             _ = try upper(in: layer, like: try File.status(checkout))
             // Every host has these two, and nothing here needs what is in them any more.
             try Mounts.attach(checkout, over: "/sys")
+            // A clone of a shared mount is shared: what is attached over it would appear on the host.
+            try Mounts.makeAllPrivate()
             try Mounts.attach(layer, over: "/dev")
             let context = try FileSystemContext("overlay")
             try context.set("source", "box")
