@@ -105,7 +105,12 @@ package struct BoxExporter: Sendable {
             progress(step)
             try flush()
         }
-        writer.metadata(Self.metadata(of: record).encoded())
+        // Where the receiver has contents, only the rest is read here: its id is all that is said.
+        let hashes =
+            known.isEmpty
+            ? try digests(of: record, form) { progress(step) }
+            : [Hash(.sha3, value: record.id.bytes)]
+        writer.metadata(Metadata(hashes: hashes, tags: record.tags).encoded())
         writer.service()
         try form.forEachPiece(in: store) { piece throws(Fault) in
             switch piece {
@@ -159,13 +164,30 @@ package struct BoxExporter: Sendable {
         return name
     }
 
-    static func metadata(of record: BoxRecord) -> Metadata {
-        var hashtag = HashTag()
-        hashtag.hashes = [Hash(.sha3, value: record.id.bytes)]
-        hashtag.tags = record.tags
-        var metadata = Metadata()
-        metadata.hashtag = hashtag
-        return metadata
+    /// What a box is known by, the id first. They stand before the box, which is so read twice: nothing
+    /// of a damaged one is sent.
+    private func digests(
+        of record: BoxRecord, _ form: StoredForm, progress: () -> Void
+    ) throws(Fault) -> [Hash] {
+        var digests = ServiceDigests()
+        try form.forEachPiece(in: store) { piece throws(Fault) in
+            switch piece {
+            case .literal(let run):
+                // SAFETY: bytes have no padding.
+                unsafe digests.update(run.span.bytes)
+            case .content(let digest, _):
+                try store.forEachRun(of: digest) { run throws(Fault) in
+                    // SAFETY: as above.
+                    unsafe digests.update(run.span.bytes)
+                    progress()
+                }
+            }
+        }
+        let hashes = digests.finalize()
+        guard hashes.first?.value == record.id.bytes else {
+            throw Fault(.corrupt, subject: record.id.description)
+        }
+        return hashes
     }
 }
 

@@ -1,7 +1,9 @@
 """The examples, as a service developer would use them: packed by one command from a copy of their folder,
 run, and asked for real answers through the node."""
 
+import hashlib
 import http.client
+import json
 import random
 import shutil
 import socket
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import canonical
 from projects import pack
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "deploy/examples"
@@ -42,6 +45,20 @@ def ask(address, method, path, body=None):
         return answer.status, answer.headers.get("Content-Type"), answer.read()
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("name", ["redis", "web-site", "sat-solver"])
+def test_the_id_of_an_example_is_what_another_reader_computes(node, start, tmp_path, name):
+    start(name)
+    shown = node.command("boxes", "inspect", name, "--format", "json")
+    box = json.loads(shown.stdout)["box"]["id"]
+    file = tmp_path / "box.celaut"
+    done = node.command("boxes", "export", name, "--codec", "proto3", "-o", file)
+    assert done.returncode == 0, done.stderr
+    data = file.read_bytes()
+    assert hashlib.sha3_256(data).hexdigest() == box
+    # From the values alone, the tree read and written again by protobuf.
+    assert canonical.service_id(canonical.of_proto3(data)).hex() == box
 
 
 # redis

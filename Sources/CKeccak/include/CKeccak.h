@@ -8,4 +8,8 @@
 // `bytes` is a multiple of 136.
 void celaut_keccak_absorb(uint64_t *state, const uint8_t *blocks, size_t bytes);
 
+// Takes one block of 128 bytes into a state of 8 words: the compression of BLAKE2b, RFC 7693, 3.2. `count`
+// is of the bytes so far, with those of this block that are not padding.
+void celaut_blake2b_compress(uint64_t *state, const uint8_t *block, uint64_t count, int isLast);
+
 #endif
