@@ -98,8 +98,8 @@ package struct Examination {
     private mutating func kernel(_ machine: Machine) {
         let number = Self.release(machine.kernel)
         note(
-            "kernel", number >= (6, 15), "Linux \(machine.kernel)",
-            "Instances need Linux 6.15 or newer: install a later kernel.")
+            "kernel", number >= (6, 1), "Linux \(machine.kernel)",
+            "Instances need Linux 6.1 or newer: install a later kernel.")
         let missing = ["erofs", "overlay", "ext4", "tmpfs"].filter {
             !machine.fileSystems.contains($0)
         }

@@ -53,7 +53,7 @@ struct ExaminationTests {
     }
 
     static let damages: [Damage] = [
-        Damage(check: "kernel", level: .failure) { $0.kernel = "6.14.9" },
+        Damage(check: "kernel", level: .failure) { $0.kernel = "6.0.19" },
         Damage(check: "file systems", level: .failure) { $0.fileSystems.remove("erofs") },
         Damage(check: "user namespaces", level: .failure) { $0.userNamespacesMax = 0 },
         Damage(check: "cgroups", level: .failure) { $0.controllers.remove("memory") },
