@@ -73,7 +73,7 @@ struct Root: ~Copyable {
     static func mountLayer(
         _ file: borrowing Descriptor, _ loopControl: borrowing Descriptor
     ) throws(Errno) -> Descriptor {
-        let device = try LoopDevice(over: file, control: loopControl)
+        let device = try LoopDevice(over: file, control: loopControl, isDirect: writesAreBounded)
         let context = try FileSystemContext("ext4")
         try context.set("source", device.path)
         // What was never written reads as zeros already.
@@ -82,6 +82,11 @@ struct Root: ~Copyable {
         try context.set("discard")
         return try context.mount([.noSetuid, .noDevices, .noAccessTime])
     }
+
+    /// cgroup v2 slows down who has more unwritten pages than a part of its memory. Through the page cache
+    /// of the file below each page is there twice, and what writes the second back waits for the first:
+    /// with 24 MiB of memory an instance writes 2 MB/s (measured on 6.1), and 34 MB/s directly.
+    private static let writesAreBounded = File.exists("/sys/fs/cgroup/cgroup.controllers")
 
     private static func overlay(
         image: borrowing Descriptor, layer: borrowing Descriptor, objects: borrowing Descriptor

@@ -183,8 +183,10 @@ package struct LoopDevice: ~Copyable {
     /// LIMIT: 16 tries. Each loses only to another process that took the free device first.
     private static let triesMax = 16
 
+    /// - Parameter isDirect: past the page cache of the file, where its file system can; the device then
+    ///   begins by writing the file out (10 ms and more for one that was just written).
     package init(
-        over file: borrowing Descriptor, control: borrowing Descriptor
+        over file: borrowing Descriptor, control: borrowing Descriptor, isDirect: Bool
     ) throws(Errno) {
         var left = Self.triesMax
         while true {
@@ -195,9 +197,8 @@ package struct LoopDevice: ~Copyable {
             do throws(Errno) {
                 let deviceRaw = device.raw
                 let fileRaw = file.raw
-                // Through the page cache: a direct read of a file that was just written waits until
-                // it is on the disk (measured: 10 ms and more at the first use).
-                try Call.check { celaut_loop_configure(deviceRaw, fileRaw, 0) }
+                let direct: Int32 = isDirect ? 1 : 0
+                try Call.check { celaut_loop_configure(deviceRaw, fileRaw, direct) }
                 self.path = path
                 self.device = device
                 return
