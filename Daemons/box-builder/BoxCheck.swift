@@ -3,8 +3,7 @@ import ServiceModel
 import SharedCrypto
 import Syscalls
 
-/// One box's image compared with what was written when it was imported, and its checkout with its
-/// tree.
+/// One box's image, where it has one, compared with what was written, and its checkout with its tree.
 struct BoxCheck {
     let store: ObjectStore
     let record: BoxRecord
@@ -15,7 +14,7 @@ struct BoxCheck {
         var findings: [StoreFinding] = []
         var bytes: UInt64 = 0
         do throws(Errno) {
-            let image = try store.openImage(record.id)
+            let image = try store.openImageAsItIs(record.id)
             let digest = try Self.digest(of: image, &bytes)
             if let expected = record.image, digest != expected {
                 var altered = finding(.imageAltered, name)
@@ -24,9 +23,13 @@ struct BoxCheck {
                     altered.bytes = range.upperBound - range.lowerBound
                 }
                 findings.append(altered)
+                store.distrust(imageOf: record.id)
             }
+        } catch .noEntry where record.form != nil {
+            // It is made when the box is opened.
         } catch {
             findings.append(finding(error == .noEntry ? .imageMissing : .unreadable, name))
+            store.distrust(imageOf: record.id)
         }
         guard Checkout(store: store).exists(record.id) else { return (findings, bytes) }
         // A form that is missing or altered is told among the contents.

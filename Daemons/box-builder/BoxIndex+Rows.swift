@@ -76,6 +76,22 @@ extension BoxIndex {
             ])
     }
 
+    /// Gives its form to a box that has none.
+    static func complete(_ number: Int64, _ form: StoredForm, _ database: Database) throws {
+        let digest = Data(form.digest.bytes)
+        try database.execute(
+            sql: "UPDATE box SET form = ?, form_bytes = ? WHERE number = ? AND form IS NULL",
+            arguments: [digest, Int64(form.bytes), number])
+        guard database.changesCount > 0 else { return }
+        try database.execute(
+            sql: """
+                INSERT INTO object (digest, bytes) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING
+                """, arguments: [digest, Int64(form.bytes)])
+        try database.execute(
+            sql: "INSERT INTO need SELECT ?, number FROM object WHERE digest = ?",
+            arguments: [number, digest])
+    }
+
     static func record(of id: ServiceID, _ database: Database) throws -> BoxRecord {
         guard
             let row = try Row.fetchOne(

@@ -34,7 +34,8 @@ package struct BoxIndex: Sendable {
 
     // MARK: Boxes
 
-    /// Adds a box whose contents and image are on the disk, or its tags where it is there already.
+    /// Adds a box whose contents and form are on the disk, or its tags where it is there already; a box
+    /// from before forms were kept gets its form.
     ///
     /// - Returns: the box as it is now, and whether it was there.
     package func add(
@@ -43,6 +44,9 @@ package struct BoxIndex: Sendable {
         try guarded {
             try queue.write { database in
                 if let number = try Self.number(of: record.id, database) {
+                    if let form = record.form {
+                        try Self.complete(number, form, database)
+                    }
                     try Self.name(number, record.tags, database)
                     return (try Self.record(of: record.id, database), true)
                 }
@@ -68,24 +72,40 @@ package struct BoxIndex: Sendable {
         }
     }
 
-    /// Gives tags to the box that is known by a fingerprint, if there is one and its image is there.
+    /// The box that is known by a fingerprint.
+    package func box(knownBy fingerprint: ContentDigest) throws(Fault) -> BoxRecord? {
+        try guarded {
+            try queue.read { database in
+                try Row.fetchOne(
+                    database, sql: "SELECT * FROM box WHERE fingerprint = ? LIMIT 1",
+                    arguments: [Data(fingerprint.bytes)]
+                ).map { try Self.record($0, database) }
+            }
+        }
+    }
+
+    /// Gives tags to a box.
     ///
-    /// - Returns: what is told of it; nil where the box is not known.
-    package func name(
-        _ fingerprint: ContentDigest, _ tags: [String], ifImage hasImage: (ServiceID) -> Bool
-    ) throws(Fault) -> BoxSummary? {
+    /// - Returns: what is told of it; nil where it is not there any more.
+    package func name(_ id: ServiceID, _ tags: [String]) throws(Fault) -> BoxSummary? {
         try guarded {
             try queue.write { database in
-                guard
-                    let row = try Row.fetchOne(
-                        database, sql: "SELECT number, id FROM box WHERE fingerprint = ? LIMIT 1",
-                        arguments: [Data(fingerprint.bytes)]),
-                    let id = ServiceID(row["id"] as Data), hasImage(id)
-                else { return nil }
-                try Self.name(row["number"], tags, database)
+                guard let number = try Self.number(of: id, database) else { return nil }
+                try Self.name(number, tags, database)
                 var summary = try Self.record(of: id, database).summary
                 summary.alreadyPresent = true
                 return summary
+            }
+        }
+    }
+
+    /// What the image of a box is from now on.
+    package func setImage(of id: ServiceID, _ digest: ContentDigest) throws(Fault) {
+        try guarded {
+            try queue.write { database in
+                try database.execute(
+                    sql: "UPDATE box SET image = ? WHERE id = ?",
+                    arguments: [Data(digest.bytes), Data(id.bytes)])
             }
         }
     }

@@ -16,7 +16,7 @@ package struct BoxRecord: Equatable, Sendable {
     package var slots: [String]
     /// Canonical proto3 bytes.
     package var service: [UInt8]
-    /// The SHA-256 of its image.
+    /// The SHA-256 of its image, once it was opened.
     package var image: ContentDigest?
     /// What an equal input is known by before its id is computed; see `BoxFingerprint`.
     package var fingerprint: ContentDigest?

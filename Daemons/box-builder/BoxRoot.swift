@@ -6,16 +6,11 @@ import Syscalls
 /// specification. The box is held, so that none of it goes meanwhile.
 struct BoxRoot {
     let store: ObjectStore
+    let index: BoxIndex
 
     func open(_ record: BoxRecord) throws(Fault) -> Parcel {
         let parcel = Parcel()
-        do throws(Errno) {
-            parcel.append(try store.openImage(record.id))
-        } catch {
-            throw error == .noEntry
-                ? Fault(.corrupt, subject: record.id.description)
-                : StoreFault.storing(error, "images")
-        }
+        parcel.append(try BoxImage(store: store, index: index).open(record))
         switch store.roots {
         case .layers:
             parcel.append(try wrap { () throws(Errno) in try store.openObjects() })

@@ -6,7 +6,7 @@ package import Syscalls
 /// Makes a box of an archive and a description, on a worker thread, from the first byte to the
 /// index.
 ///
-/// Keeps true: the index has a box only when its contents and image are on the disk; an import that
+/// Keeps true: the index has a box only when its contents and form are on the disk; an import that
 /// fails or is cancelled leaves nothing. Refuses trees and descriptions by what is wrong in them.
 package struct Importer: Sendable {
     let store: ObjectStore
@@ -90,10 +90,10 @@ package struct Importer: Sendable {
         try contents.drain()
         let isStored = contents.made.isEmpty
         let fingerprint = BoxFingerprint.of(described.service, tree)
-        if isStored,
-            let known = try index.name(fingerprint, described.tags, ifImage: store.hasImage)
+        if isStored, let known = try index.box(knownBy: fingerprint), store.hasForm(known),
+            let named = try index.name(known.id, described.tags)
         {
-            return known
+            return named
         }
         let (identity, form) = try identify(
             described.service, tree, contents, step, progress, isCancelled)
@@ -112,14 +112,15 @@ package struct Importer: Sendable {
         return try keep(record, tree, contents, isStored: isStored, isCancelled)
     }
 
-    /// Writes the image of a box whose contents and form are stored, and puts it into the index.
+    /// Puts a box whose contents and form are stored into the index, and its checkout where it is to
+    /// have one into the store.
     ///
     /// - Parameter isStored: the store had every content before.
     func keep(
         _ record: BoxRecord, _ tree: FileTree, _ contents: ImportedContents, isStored: Bool,
         _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
-        // From here on a removal of an equal box leaves the image.
+        // From here on a removal of an equal box leaves the checkout.
         store.pin(record.id)
         do throws(Fault) {
             let summary = try add(record, tree, contents, isStored: isStored, isCancelled)
@@ -135,18 +136,12 @@ package struct Importer: Sendable {
         _ record: BoxRecord, _ tree: FileTree, _ contents: ImportedContents, isStored: Bool,
         _ isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
-        var record = record
-        let isKnown = try index.has(record.id) && store.hasImage(record.id)
+        let isKnown = try index.has(record.id)
         do throws(Errno) {
-            if !isKnown {
-                let file = try store.stageImage()
-                record.image = try ErofsImage.write(tree, to: file.descriptor)
-                try store.publish(file, imageOf: record.id)
-            }
             // Others may have stored the contents a moment ago, and not synced yet.
             if !isKnown || !isStored { try contents.settle() }
         } catch {
-            throw StoreFault.storing(error, "images")
+            throw StoreFault.storing(error, "objects")
         }
         // Where owners are kept that no checkout can have, opening the box is refused, not keeping it.
         if store.roots == .checkout, tree.firstForeign == nil {

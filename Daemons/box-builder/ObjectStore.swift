@@ -4,13 +4,14 @@ import Synchronization
 package import Syscalls
 
 /// Where the contents of files and the images of boxes are: `objects/ab/cdef…` by the SHA-256 of the
-/// content, `images/<service id>.erofs`, `checkouts/<service id>/` where a kernel needs them, and
-/// `staging/` for what is being written.
+/// content, `images/<service id>.erofs` of boxes that were opened, `checkouts/<service id>/` where a
+/// kernel needs them, and `staging/` for what is being written.
 ///
 /// Keeps true: a name here has its whole content or does not exist; what an import relies on is not
 /// deleted under it. Contents are world-readable and read-only, because instances of any user read
 /// them through their root; modes and owners are in the image. What is here may have no box (then it
-/// is swept at the next start); a box in the index never misses what is here.
+/// is swept at the next start); a box in the index never misses a content, and its image and checkout
+/// can be made again.
 package final class ObjectStore: Sendable {
     let objects: SharedDescriptor
     let images: SharedDescriptor
@@ -19,10 +20,12 @@ package final class ObjectStore: Sendable {
     /// How a box is given as a root.
     package let roots: RootMode
     private let pins = Mutex(Pins())
+    private let making = Mutex(())
 
     private struct Pins {
         var objects = PinMachine<ContentDigest>()
-        var images = PinMachine<ServiceID>()
+        /// Boxes whose image or checkout is being made.
+        var roots = PinMachine<ServiceID>()
         /// The folders of objects that are there.
         var folders: Set<UInt8> = []
         /// Which folder gets the next content whose digest is not known yet.
@@ -31,9 +34,11 @@ package final class ObjectStore: Sendable {
         var removals = 0
         /// Contents that were seen to be altered: as if they were not there.
         var altered: Set<ContentDigest> = []
+        /// The same of images.
+        var alteredImages: Set<ServiceID> = []
     }
 
-    // LIMIT: altered contents remembered; a disk with more of them is to be replaced.
+    // LIMIT: altered contents, and images, remembered; a disk with more of them is to be replaced.
     private static let alteredMax = 10_000
 
     /// - Parameter state: the daemon's own directory.
@@ -70,6 +75,12 @@ package final class ObjectStore: Sendable {
         } catch .noEntry {
             return false
         }
+    }
+
+    /// Whether a box can be read back from what it needs.
+    func hasForm(_ record: BoxRecord) -> Bool {
+        guard let form = record.form else { return false }
+        return (try? hasObject(form.digest)) == true
     }
 
     func openObject(_ digest: ContentDigest) throws(Errno) -> Descriptor {
@@ -141,12 +152,26 @@ package final class ObjectStore: Sendable {
 
     // MARK: Images
 
-    func hasImage(_ id: ServiceID) -> Bool {
-        (try? File.status(at: images.descriptor, id.imageName)) != nil
+    /// - Throws: `.noEntry` also for one that was seen to be altered.
+    func openImage(_ id: ServiceID) throws(Errno) -> Descriptor {
+        guard !pins.withLock({ $0.alteredImages.contains(id) }) else { throw .noEntry }
+        return try openImageAsItIs(id)
     }
 
-    func openImage(_ id: ServiceID) throws(Errno) -> Descriptor {
+    func openImageAsItIs(_ id: ServiceID) throws(Errno) -> Descriptor {
         try File.open(at: images.descriptor, id.imageName, .readOnly, .noFollow)
+    }
+
+    /// An image was seen to be altered: the next opening of the box puts it right.
+    func distrust(imageOf id: ServiceID) {
+        pins.withLock { pins in
+            if pins.alteredImages.count < Self.alteredMax { pins.alteredImages.insert(id) }
+        }
+    }
+
+    /// Images are made one after the other: equal ones once, and the memory of one tree at a time.
+    func withTurnToMake(_ body: () throws(Fault) -> Void) throws(Fault) {
+        try making.withLock { _ throws(Fault) in try body() }
     }
 
     /// The object directory as others are given it: an open file of its own.
@@ -159,8 +184,8 @@ package final class ObjectStore: Sendable {
     }
 
     func publish(_ file: consuming StagedFile, imageOf id: ServiceID) throws(Errno) {
-        // One that is there without a box was made from an equal tree: equal bytes.
-        _ = try file.publish(at: images.descriptor, id.imageName)
+        try file.publish(at: images.descriptor, id.imageName, over: staging.descriptor)
+        pins.withLock { _ = $0.alteredImages.remove(id) }
     }
 
     /// One of its folders, for tests and tools.
@@ -180,12 +205,12 @@ package final class ObjectStore: Sendable {
     }
 
     func pin(_ id: ServiceID) {
-        pins.withLock { $0.images.pin(id) }
+        pins.withLock { $0.roots.pin(id) }
     }
 
     /// Nothing is being made or removed.
     var isQuiet: Bool {
-        pins.withLock { $0.removals == 0 && $0.objects.isEmpty && $0.images.isEmpty }
+        pins.withLock { $0.removals == 0 && $0.objects.isEmpty && $0.roots.isEmpty }
     }
 
     /// Whether a content is there and nobody needs it or is about to.
@@ -203,7 +228,7 @@ package final class ObjectStore: Sendable {
     func isAbandoned(
         _ id: ServiceID, needed: (ServiceID) throws(Fault) -> Bool
     ) throws(Fault) -> Bool {
-        guard pins.withLock({ $0.removals == 0 && !$0.images.isPinned(id) }) else { return false }
+        guard pins.withLock({ $0.removals == 0 && !$0.roots.isPinned(id) }) else { return false }
         return try !needed(id)
     }
 
@@ -240,7 +265,7 @@ package final class ObjectStore: Sendable {
         _ id: ServiceID, failed: Bool, needed: (ServiceID) throws -> Bool
     ) {
         let doomed = pins.withLock { pins -> String? in
-            guard pins.images.release(id, isDoubtful: failed), (try? needed(id)) == false else {
+            guard pins.roots.release(id, isDoubtful: failed), (try? needed(id)) == false else {
                 return nil
             }
             return delete(id)
@@ -258,7 +283,7 @@ package final class ObjectStore: Sendable {
     ) -> UInt64 {
         let doomed = pins.withLock { pins -> String? in
             pins.removals += 1
-            guard pins.images.abandon(id), (try? neededImage(id)) == false else { return nil }
+            guard pins.roots.abandon(id), (try? neededImage(id)) == false else { return nil }
             return delete(id)
         }
         finish(doomed)

@@ -58,6 +58,19 @@ def alter(path, offset):
     path.chmod(0o444)
 
 
+def open_once(node, box):
+    with node.connect("box-builder", "BoxBuilder") as connection:
+        open_over(connection, box)
+
+
+def open_over(connection, box, holder="test"):
+    _, descriptors = connection.call_with_descriptors(
+        "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=box.service_id.hex(), holder=holder))
+    for descriptor in descriptors:
+        os.close(descriptor)
+    connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder=holder))
+
+
 @pytest.mark.parametrize("offset", [0, 1, 70_000, 299_999])
 def test_one_altered_bit_of_a_content_is_found_and_named_with_its_boxes(node, offset):
     shared, own = os.urandom(300_000), os.urandom(1_000)
@@ -92,6 +105,8 @@ def test_what_is_missing_cut_or_left_over_is_named(node):
     strange = objects(node) / "strange"
     strange.write_bytes(b"")
     image = node.state / "box-builder" / "images" / f"{other.service_id.hex()}.erofs"
+    assert not image.exists()
+    open_once(node, other)
     alter(image, 1_500)
     code, findings = verify(node)
     root = objects(node).parent
@@ -105,9 +120,13 @@ def test_what_is_missing_cut_or_left_over_is_named(node):
     # One box alone is asked for what it needs, and for nothing else.
     _, of_other = verify(node, other.service_id.hex())
     assert [(one["kind"], root / one["name"]) for one in of_other] == [("altered", image)]
+    # An image is a cache: one that was found altered is made again, and so is one that is missing.
+    open_once(node, other)
+    assert verify(node, other.service_id.hex()) == (0, [])
     image.unlink()
-    _, [missing] = verify(node, other.service_id.hex())
-    assert (missing["kind"], root / missing["name"]) == ("missing", image)
+    assert verify(node, other.service_id.hex()) == (0, [])
+    open_once(node, other)
+    assert image.exists() and verify(node, other.service_id.hex()) == (0, [])
     for gone in (left, strange):
         gone.unlink()
     for one in (box, other):
@@ -158,7 +177,7 @@ def findings_over(connection):
     return [item.finding for item in items if item.WhichOneof("event") == "finding"]
 
 
-def test_an_import_killed_at_any_moment_leaves_a_store_that_is_whole(scratch):
+def test_an_import_or_a_first_opening_killed_at_any_moment_leaves_a_store_that_is_whole(scratch):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     source = random.Random(seed)
@@ -173,13 +192,14 @@ def test_an_import_killed_at_any_moment_leaves_a_store_that_is_whole(scratch):
 
     def attempt(connection):
         try:
-            boxes.import_box(connection, overlapping(1, 1), DESCRIPTION)
+            open_over(connection, boxes.import_box(connection, overlapping(1, 1), DESCRIPTION))
         except (w.Fault, w.Closed, OSError):
             pass
     daemon, connection = started()
     kept = boxes.import_box(connection, overlapping(1, 0), DESCRIPTION)
     start = time.monotonic()
     whole = boxes.import_box(connection, overlapping(1, 1), DESCRIPTION)
+    open_over(connection, whole)
     took = time.monotonic() - start
     remove = w.box.RemoveBoxRequest(box=whole.service_id.hex())
     connection.call("BoxBuilder.RemoveBox", remove)
@@ -196,10 +216,13 @@ def test_an_import_killed_at_any_moment_leaves_a_store_that_is_whole(scratch):
         daemon.__exit__()
         daemon, connection = started()
         assert findings_over(connection) == []
+        # The hold of an opening that was cut short stays until it is released.
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="test"))
         ids = {box.service_id for box in connection.stream(
             "BoxBuilder.ListBoxes", w.box.ListBoxesRequest())}
         assert kept.service_id in ids and ids <= {kept.service_id, whole.service_id}
         if whole.service_id in ids:
+            open_over(connection, whole)
             connection.call("BoxBuilder.RemoveBox", remove)
         elif left != files_below(scratch / "killed-state" / "box-builder" / "objects"):
             halves += 1
@@ -230,6 +253,18 @@ def test_a_full_disk_leaves_a_store_that_is_whole(tmp_path_factory):
                 wait_until(lambda: files_below(node.state / "box-builder" / "objects") == files,
                            10, "nothing half-stored")
                 assert_whole(node)
+            # There is no room for the image of a box that is opened for the first time, either.
+            filler = mount / "filler"
+            with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            with pytest.raises(w.Fault) as caught:
+                open_once(node, kept)
+            assert caught.value.code == "STORAGE_FULL", caught.value
+            filler.unlink()
+            assert_whole(node)
+            open_once(node, kept)
+            assert_whole(node)
             node.remove_box(kept.service_id)
             assert_whole(node)
     finally:

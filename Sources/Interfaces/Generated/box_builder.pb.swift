@@ -155,7 +155,7 @@ package nonisolated enum ImportPhase: SwiftProtobuf.Enum, Swift.CaseIterable {
   /// Computing the service id.
   case hashing // = 2
 
-  /// Writing the root image and the index.
+  /// Writing the checkout, where boxes have one, and the index.
   case writing // = 3
   case UNRECOGNIZED(Int)
 
@@ -249,7 +249,7 @@ package nonisolated enum FindingKind: SwiftProtobuf.Enum, Swift.CaseIterable {
   /// An image of a root is not what was written.
   case imageAltered // = 3
 
-  /// A box has no image.
+  /// A box has no image, and nothing that it can be made of.
   case imageMissing // = 4
 
   /// Something in a checkout is not as in the box.
