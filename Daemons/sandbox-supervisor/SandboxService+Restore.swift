@@ -17,6 +17,7 @@ extension SandboxService {
         _ = try loop.watch(outputs.inotify.descriptor, .readable) { [weak self] _ in
             self?.assumeIsolated { $0.outputs.take() }
         }
+        await takeKept()
         await sweep()
         let workplace = workplace
         let meters = await loop.runBlocking { workplace.meters.read() }
@@ -25,6 +26,7 @@ extension SandboxService {
             if let meter = meters[record.id] { living[record.id]?.memory = meter }
             await resume(record)
         }
+        dropKept()
     }
 
     /// What has a directory or a cgroup and no record, or has ended: a start that was cut before it
@@ -33,8 +35,13 @@ extension SandboxService {
         let workplace = workplace
         let ended = Set(machines.values.filter(\.record.hasEnded).map(\.record.id))
         let known = Set(machines.keys)
+        let left = found.filter { !known.contains($0.key) || ended.contains($0.key) }
         let swept = await loop.runBlocking { () -> [InstanceID] in
             var swept: [InstanceID] = []
+            for pidfd in left.values.compactMap(\.pidfd) {
+                try? Pidfd.send(.kill, to: pidfd.descriptor)
+                Self.waitForEnd(pidfd)
+            }
             for id in workplace.present() where !known.contains(id) || ended.contains(id) {
                 if let witness = workplace.witness(id) {
                     try? Pidfd.send(.kill, to: witness.pidfd.descriptor)
@@ -64,20 +71,23 @@ extension SandboxService {
     private func resume(_ record: InstanceRecord) async {
         let id = record.id
         let workplace = workplace
+        if hasEndedSince(id) { return finish(id) }
+        var found = keptWitness(id)
         // A witness that the launcher had just made may not have written down yet who it is.
-        var found: WitnessIdentity?
         for _ in 0..<Self.findTriesMax {
+            if found != nil { break }
             let (witness, isHeld) = await loop.runBlocking {
-                (workplace.witness(id), workplace.isHeld(id))
+                (Self.witness(record, workplace), workplace.isHeld(id))
             }
             found = witness
             if witness != nil || !isHeld { break }
             await loop.sleep(.milliseconds(10))
         }
         guard let found else { return finish(id) }
-        adopt(id, pid: found.pid, found.pidfd)
+        adopt(id, pid: found.pid, found.pidfd, network: self.found[id]?.network)
+        keep(id)
         await enforceLimits(id)
-        if record.pid == 0 {
+        if record.pid != found.pid {
             tell(id, .launched(pid: found.pid, startTime: found.startTime))
         }
         if record.state.phase == .accepted || record.state.phase == .preparing {
@@ -88,7 +98,18 @@ extension SandboxService {
         } else {
             tell(id, .begin)
         }
-        logger.notice("found again", metadata: ["instance": "\(id)", "pid": "\(found.pid)"])
+        let by = self.found[id]?.pidfd == nil ? "record" : "descriptor"
+        logger.notice(
+            "found again",
+            metadata: ["instance": "\(id)", "pid": "\(found.pid)", "by": "\(by)"])
+    }
+
+    /// By our own record; by what it wrote down itself only where that was made before we could.
+    private static func witness(
+        _ record: InstanceRecord, _ workplace: Workplace
+    ) -> WitnessIdentity? {
+        guard record.pid != 0, record.startTime != 0 else { return workplace.witness(record.id) }
+        return WitnessIdentity.find(pid: record.pid, startTime: record.startTime)
     }
 
     // LIMIT: tries, 10 ms apart, for a witness to say who it is: the first thing it does.

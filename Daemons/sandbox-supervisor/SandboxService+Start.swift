@@ -150,13 +150,17 @@ extension SandboxService {
     }
 
     /// Takes up a witness: made just now, or found again.
-    func adopt(_ id: InstanceID, pid: Int32, _ pidfd: SharedDescriptor) {
+    ///
+    /// - Parameter network: its network namespace, where it is known already.
+    func adopt(
+        _ id: InstanceID, pid: Int32, _ pidfd: SharedDescriptor, network: SharedDescriptor? = nil
+    ) {
         living[id, default: Living()].pidfd = pidfd
         living[id]?.memory.begin(
             atMs: machines[id]?.record.state.acceptedAtMs ?? nowMs())
         meter()
         // Gone already when the witness is: then its pidfd is ready, too.
-        living[id]?.network = try? NetworkGate.namespace(of: pid)
+        living[id]?.network = network ?? (try? NetworkGate.namespace(of: pid))
         do throws(Errno) {
             living[id]?.exitWatch = try loop.watch(pidfd.descriptor, .readable) { [weak self] _ in
                 self?.assumeIsolated { $0.finish(id) }
@@ -183,7 +187,9 @@ extension SandboxService {
         living[id]?.reportWatch = nil
         living[id]?.report = nil
         // A failure is also in the witness's record, which is read when it is gone.
-        if outcome == .started { tell(id, .started) }
+        guard outcome == .started else { return }
+        tell(id, .started)
+        keep(id)
     }
 
     /// The witness has ended, or will never be: reads what it left.

@@ -1,4 +1,5 @@
 import Channel
+import Chassis
 import Interfaces
 import LaunchPlan
 import Logging
@@ -37,6 +38,7 @@ package actor SandboxService {
     let launcher: LauncherLink
     let gate: NetworkGate
     let storage: any RecordStorage
+    let manager: ServiceManager
     let logger: Logger
     let nowMs: @Sendable () -> UInt64
 
@@ -49,6 +51,11 @@ package actor SandboxService {
     var isMetering = false
     var isChangingLimits = false
     var limitWaiters: [CheckedContinuation<Void, Never>] = []
+    /// What the service manager gave at the start, until it is looked at, and then until all are found.
+    var stored: [StoredDescriptor]
+    var found: [InstanceID: KeptInstance] = [:]
+    var kept: KeptInstances
+    var isTellingManager = false
 
     private var saves = SaveQueue()
     private var isSaving = false
@@ -57,7 +64,8 @@ package actor SandboxService {
     init(
         loop: EventLoop, configuration: SupervisorConfiguration, workplace: Workplace,
         launcher: sending LauncherLink, gate: NetworkGate, storage: any RecordStorage,
-        logger: Logger, nowMs: @escaping @Sendable () -> UInt64
+        manager: ServiceManager, stored: [StoredDescriptor], logger: Logger,
+        nowMs: @escaping @Sendable () -> UInt64
     ) throws(Errno) {
         self.loop = loop
         self.configuration = configuration
@@ -65,6 +73,9 @@ package actor SandboxService {
         self.launcher = launcher
         self.gate = gate
         self.storage = storage
+        self.manager = manager
+        self.stored = stored
+        kept = KeptInstances(instancesMax: manager.descriptorsMax / 2)
         self.logger = logger
         self.nowMs = nowMs
         outputs = try OutputNews()
@@ -172,6 +183,7 @@ package actor SandboxService {
         cancel(&left.killTimer)
         unwatch(&left)
         removeGroups(id, tries: 0)
+        forgetKept(id)
         if announced[id] == nil { changes.tell(id) }
     }
 

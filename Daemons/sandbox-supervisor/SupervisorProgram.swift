@@ -10,6 +10,7 @@ package enum SupervisorProgram: DaemonProgram {
     package typealias Configuration = SupervisorConfiguration
 
     package static let name = "sandbox-supervisor"
+    package static let keepsDescriptors = true
     package static let store: StorePlan? = StorePlan(
         name: "instances", migrations: SQLiteRecords.migrate)
 
@@ -60,7 +61,8 @@ package enum SupervisorProgram: DaemonProgram {
                 loop: context.loop, configuration: context.configuration, workplace: workplace,
                 launcher: try LauncherLink(loop: context.loop, path: path),
                 gate: try NetworkGate(), storage: SQLiteRecords(context.database),
-                logger: context.logger, nowMs: nowMs)
+                manager: context.manager, stored: context.stored, logger: context.logger,
+                nowMs: nowMs)
         } catch let failure as LaunchFailure {
             throw DaemonFailure(.system, "\(failure.step): \(ErrorName.of(failure.code))")
         }

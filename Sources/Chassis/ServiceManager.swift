@@ -31,17 +31,26 @@ package struct ServiceManager: Sendable {
         return .microseconds(microseconds)
     }
 
-    /// Keeps a descriptor beyond this process; it comes back under its name at the next start.
+    /// How many descriptors it keeps; 0 when there is nobody to keep any. systemd says so itself from
+    /// version 254 on, before that the unit does, beside its `FileDescriptorStoreMax=`.
+    package var descriptorsMax: Int {
+        Process.environment("FDSTORE").flatMap { Int($0) } ?? 0
+    }
+
+    /// Keeps descriptors beyond this process; they come back under their name at the next start. Waits
+    /// while the service manager is busy.
     ///
     /// - Parameter name: of ASCII letters, digits and dashes, at most 255 bytes.
-    /// - Returns: false when there is nobody to keep it.
+    /// - Returns: false when there is nobody to keep them.
     @discardableResult
-    package func keep(_ descriptor: borrowing Descriptor, name: String) -> Bool {
-        var raw = descriptor.raw
+    package func keep(_ descriptors: [SharedDescriptor], name: String) -> Bool {
+        let numbers = descriptors.map(\.raw)
         let state = "FDSTORE=1\nFDNAME=\(name)"
-        // SAFETY: the state and one number are read during the call; the descriptor is borrowed
-        // for as long.
-        return unsafe sd_pid_notify_with_fds(0, 0, state, &raw, 1) > 0
+        return withExtendedLifetime(descriptors) {
+            // SAFETY: the state and so many numbers are read during the call; the descriptors are open
+            // for as long.
+            unsafe sd_pid_notify_with_fds(0, 0, state, numbers, UInt32(numbers.count)) > 0
+        }
     }
 
     /// Lets go of all kept descriptors of a name.

@@ -15,6 +15,26 @@ package enum Pidfd {
         try Call.descriptor { celaut_pidfd_open(pid) }
     }
 
+    /// What a descriptor refers to that came from elsewhere.
+    package enum Subject: Sendable, Equatable {
+        case process(pid: Int32)
+        /// A process that has ended and was waited for, or is not of our pid namespace.
+        case ended
+        /// It is no pidfd.
+        case other
+    }
+
+    package static func subject(of descriptor: borrowing Descriptor) -> Subject {
+        let path = "/proc/self/fdinfo/\(descriptor.raw)"
+        guard let text = try? File.readAll(path, limit: 4_096) else { return .other }
+        for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+            guard line.hasPrefix("Pid:") else { continue }
+            let pid = Int32(line.dropFirst(4).filter { !$0.isWhitespace }) ?? 0
+            return pid > 0 ? .process(pid: pid) : .ended
+        }
+        return .other
+    }
+
     /// - Throws: `.noProcess` when it has ended and was waited for.
     package static func send(
         _ signal: Signal, to pidfd: borrowing Descriptor

@@ -29,8 +29,9 @@ final class Keeper: @unchecked Sendable {
     private var timer: TimerToken?
     private let finished: () -> Void
 
-    // LIMIT: descriptors kept for one daemon, as systemd's FileDescriptorStoreMax. More are closed.
-    private static let keptMax = 1_024
+    // LIMIT: descriptors kept for one daemon, as systemd's FileDescriptorStoreMax. More are closed. A
+    // process has 1,024 at first.
+    private static let keptMax = 512
 
     init(loop: EventLoop, layout: NodeLayout, finished: @escaping () -> Void) throws(Complaint) {
         self.loop = loop
@@ -126,7 +127,7 @@ final class Keeper: @unchecked Sendable {
         plan.environment = [
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LISTEN_FDS=\(names.count)",
             "LISTEN_FDNAMES=\(names.joined(separator: ":"))",
-            "NOTIFY_SOCKET=\(layout.notifyPath(name))",
+            "NOTIFY_SOCKET=\(layout.notifyPath(name))", "FDSTORE=\(Self.keptMax)",
             "WATCHDOG_USEC=\(KeeperMachine.watchdogInterval.components.seconds * 1_000_000)",
         ]
         do {

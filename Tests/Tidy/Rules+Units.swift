@@ -26,9 +26,11 @@ private let unit = """
 
 private let socket = "[Socket]\nListenSequentialPacket=/run/celaut/x.sock\nFileDescriptorName=x\n"
 
-private func sample(page: String = page, unit: String = unit, socket: String = socket) -> Sample {
+private func sample(
+    page: String = page, unit: String = unit, socket: String = socket, program: String = ""
+) -> Sample {
     Sample(
-        ("Daemons/x/XProgram.swift", ""), ("Daemons/x/README.md", page),
+        ("Daemons/x/XProgram.swift", program), ("Daemons/x/README.md", page),
         ("deploy/systemd/celaut-x.service", unit), ("deploy/systemd/celaut-x.socket", socket))
 }
 
@@ -47,6 +49,11 @@ let unitRules: [Rule] = [
             sample(unit: unit.replacing("StateDirectory=celaut/x", with: "StateDirectory=x")),
             sample(unit: unit.replacing("WatchdogSec=20s", with: "")),
             sample(socket: socket.replacing("x.sock", with: "y.sock")),
+            sample(unit: unit + "\nFileDescriptorStoreMax=8\nEnvironment=FDSTORE=8"),
+            sample(program: "static let keepsDescriptors = true"),
+            sample(
+                unit: unit + "\nFileDescriptorStoreMax=8\nEnvironment=FDSTORE=9",
+                program: "static let keepsDescriptors = true"),
         ],
         good: sample(),
         find: { files in
@@ -82,6 +89,16 @@ private func compare(_ daemon: String, _ files: [SourceText]) -> [Violation] {
         "\(key) is \(settings.words(key) ?? ["absent"]), and the page says \(value ?? ["absent"])"
     }
     if settings.words("WatchdogSec") == nil { wrong.append("it has no watchdog") }
+    // The daemon is told by FDSTORE how many it may give.
+    let keeps = files.contains {
+        $0.isUnder(["Daemons/\(daemon)"])
+            && $0.lines.contains { $0.contains("static let keepsDescriptors = true") }
+    }
+    let stored = settings.words("FileDescriptorStoreMax")?.first
+    let told = (settings.words("Environment") ?? []).first { $0.hasPrefix("FDSTORE=") }
+    if keeps != (stored != nil) || stored.map({ "FDSTORE=" + $0 }) != told {
+        wrong.append("its descriptor store: \(stored ?? "absent"), told as \(told ?? "absent")")
+    }
     let unknown = Set(settings.words("RestartPreventExitStatus") ?? []).subtracting(codes)
     if !unknown.isEmpty { wrong.append("exit codes the page does not have: \(unknown.sorted())") }
     let listens = Settings(socket)

@@ -15,7 +15,8 @@ struct ServiceManagerTests {
             Process.setEnvironment("NOTIFY_SOCKET", directory.path + "/notify")
             let pipe = try Pipe()
             try File.writeAll(pipe.writing, [7])
-            let kept = ServiceManager().keep(pipe.reading, name: "instance-1")
+            let reading = SharedDescriptor(try pipe.reading.duplicate())
+            let kept = ServiceManager().keep([reading], name: "instance-1")
             try #require(kept)
             var buffer = [UInt8](repeating: 0, count: 4_096)
             let packet = try SeqpacketSocket.receive(listener, into: &buffer)
@@ -39,8 +40,9 @@ struct ServiceManagerTests {
     func alone() async {
         await #expect(processExitsWith: .success) {
             Process.setEnvironment("NOTIFY_SOCKET", nil)
-            let kept = ServiceManager().keep(try File.open("/dev/null"), name: "x")
-            #expect(!kept)
+            let null = SharedDescriptor(try File.open("/dev/null"))
+            #expect(!ServiceManager().keep([null], name: "x"))
+            #expect(ServiceManager().descriptorsMax == 0)
             ServiceManager().status("nobody hears")
         }
     }
