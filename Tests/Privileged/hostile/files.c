@@ -100,12 +100,15 @@ static void landlock(void) {
         HOLDS(mknod("/tmp/gone", S_IFCHR | 0600, 0) == -1 && errno == EACCES);
     char file[64];
     int nameless = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int isThere = nameless != -1 || errno != EOPNOTSUPP;
     snprintf(file, sizeof file, "/proc/self/fd/%d", nameless);
     HOLDS(mkdir("/tmp/from", 0700) == 0 && mkdir("/tmp/to", 0700) == 0);
     HOLDS(creat("/tmp/from/file", 0600) >= 0);
     HOLDS(rename("/tmp/from/file", "/tmp/to/file") == 0);
     HOLDS(link("/tmp/to/file", "/tmp/from/again") == 0);
-    HOLDS(linkat(AT_FDCWD, file, AT_FDCWD, "/tmp/to/named", AT_SYMLINK_FOLLOW) == 0);
+    /* The layers of older kernels (6.1) have no files without a name. */
+    if (isThere)
+        HOLDS(linkat(AT_FDCWD, file, AT_FDCWD, "/tmp/to/named", AT_SYMLINK_FOLLOW) == 0);
     HOLDS(rename("/tmp/from", "/tmp/to/from") == 0);
     HOLDS(mkfifo("/tmp/to/pipe", 0600) == 0);
     HOLDS(kill(getpid(), 0) == 0 && kill(0, 0) == 0);
