@@ -32,8 +32,10 @@ def wait_until(condition, within, what):
 class Node:
     """`celautctl up`, its state directory and its log. Use as a context."""
 
-    def __init__(self, state=None, base=None, roots="auto", config=None):
-        """`config`: text for daemons' configuration files, by daemon, added to what `up` writes."""
+    def __init__(self, state=None, base=None, roots="auto", config=None, within=()):
+        """`config`: text for daemons' configuration files, by daemon, added to what `up` writes.
+        `within`: a command that becomes `up`, with its arguments."""
+        self.within = tuple(within)
         self.options = () if roots == "auto" else ("--roots", roots)
         self.base = own_folder(Path(base or tempfile.mkdtemp(prefix="celaut-test-")))
         self.owns_base = base is None
@@ -81,8 +83,8 @@ class Node:
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [CELAUTCTL, "up", "--state", self.state, *self.options], stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True)
+                [*self.within, CELAUTCTL, "up", "--state", self.state, *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         for daemon in DAEMONS:
             self.wait_for(daemon)
         own_node(self.state)
