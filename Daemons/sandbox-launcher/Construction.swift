@@ -15,16 +15,24 @@ struct Construction {
         parcel: Parcel, layer: LaunchOrder.Layer, shell: borrowing Shell,
         loopControl: borrowing Descriptor, directory: borrowing Descriptor
     ) throws(LaunchFailure) -> Watch {
+        let begun = try begin(parcel, shell)
+        let namespace = try mapIdentities(shell.processes)
+        try step("go") { () throws(Errno) in try File.writeAll(begun.go.writing, [1]) }
+        // The payload is on its way. Whoever comes after the supervisor finds the witness by this: it is
+        // there before anything of the service runs.
+        try step("note witness") { () throws(Errno) in
+            try Witness.write(shell.identity, as: InstanceFiles.witness, directory)
+        }
+        let watch = try watch(parcel, begun, directory)
         let configuration = try Root.part(parcel, .configuration, "read configuration") {
             (file) throws(Errno) in
+            let bytes = try File.status(file).sizeBytes
+            guard bytes <= LaunchLimits.configurationBytesMax else { throw .fileTooLarge }
             try File.seek(file, to: 0)
-            return try File.readAll(file, limit: LaunchLimits.configurationBytesMax)
+            return try File.readAll(file, limit: Int(bytes))
         }
-        let watch = try begin(parcel, directory)
-        let namespace = try mapIdentities(shell.processes)
         let mount = try root(parcel, layer, loopControl, shell.processes, namespace)
         try enter(mount, shell)
-        try limit()
         try Interior.build(plan: plan, root: mount, shell: shell, configuration: configuration)
         try step("standard streams") { () throws(Errno) in
             for number: Int32 in 0...2 { try Confinement.place(shell.null, as: number) }
@@ -46,15 +54,17 @@ struct Construction {
                     processes, owner: try File.status(directory), uidBase: plan.uidBase)
             }
         }
-        return try Root(
+        let root = try Root(
             parcel: parcel, directory: directory, owners: owners, layer: layer,
-            namespace: namespace, loopControl: loopControl
-        ).keep()
+            namespace: namespace, loopControl: loopControl)
+        parcel.append(directory)
+        return root.keep(leaving: parcel)
     }
 
+    /// Makes the payload.
     private func begin(
-        _ parcel: Parcel, _ directory: borrowing Descriptor
-    ) throws(LaunchFailure) -> Watch {
+        _ parcel: Parcel, _ shell: borrowing Shell
+    ) throws(LaunchFailure) -> Pipes {
         let pipes = try step("pipes") { () throws(Errno) in try Pipes() }
         let side = try step("clone payload") { () throws(Errno) in
             guard plan.groupKind == .version2,
@@ -65,25 +75,31 @@ struct Construction {
         switch consume side {
         case .child:
             throw Payload(plan: plan, filter: filter).run(
-                parcel: parcel, go: pipes.go.reading, failure: pipes.failure.writing,
+                parcel: parcel, shell: shell, go: pipes.go.reading, failure: pipes.failure.writing,
                 stdout: pipes.stdout.writing, stderr: pipes.stderr.writing)
         case .parent(_, let pidfd):
             _ = consume pidfd
-            guard let memory = parcel.take(LaunchPlan.Place.memory.rawValue) else {
-                throw LaunchFailure(step: "memory watch", code: Errno.noEntry.code)
-            }
-            let log = try step("open output log") { () throws(Errno) in
-                try OutputLog(
-                    directory: try directory.duplicate(), bytesMax: plan.outputBytesMax,
-                    owner: plan.witnessUID)
-            }
-            do throws(Errno) {
-                return try Watch(
-                    payload: Payload(plan: plan, filter: filter), pipes: pipes,
-                    memory: MemoryWatch(plan.groupKind, memory), log: log)
-            } catch {
-                throw LaunchFailure(step: "watch", code: error.code)
-            }
+            return pipes
+        }
+    }
+
+    private func watch(
+        _ parcel: Parcel, _ pipes: consuming Pipes, _ directory: borrowing Descriptor
+    ) throws(LaunchFailure) -> Watch {
+        guard let memory = parcel.take(LaunchPlan.Place.memory.rawValue) else {
+            throw LaunchFailure(step: "memory watch", code: Errno.noEntry.code)
+        }
+        let log = try step("open output log") { () throws(Errno) in
+            try OutputLog(
+                directory: try directory.duplicate(), bytesMax: plan.outputBytesMax,
+                owner: plan.witnessUID)
+        }
+        do throws(Errno) {
+            return try Watch(
+                payload: Payload(plan: plan, filter: filter), pipes: pipes,
+                memory: MemoryWatch(plan.groupKind, memory), log: log)
+        } catch {
+            throw LaunchFailure(step: "watch", code: error.code)
         }
     }
 
@@ -113,14 +129,6 @@ struct Construction {
         }
         try Interior.attach(shell.processes, "proc", root, plan)
         try step("leave the host's root") { () throws(Errno) in try Mounts.leaveOldRoot() }
-    }
-
-    /// Open files are the payload's own to limit, once it has closed what it does not keep.
-    private func limit() throws(LaunchFailure) {
-        try step("limits") { () throws(Errno) in
-            _ = try Process.limit(
-                .coreBytes, of: Self.payloadPID, set: Process.Limit(soft: 0, hard: 0))
-        }
     }
 }
 

@@ -11,7 +11,12 @@ import Syscalls
 
 struct Root: ~Copyable {
     let mount: Descriptor
+    /// The file system of the writable layer.
+    private let layer: Descriptor
 
+    /// To close a mount's last descriptor is to wait for all processors: what the root is made of is
+    /// left in the parcel, which closes when the entrypoint runs.
+    ///
     /// - Parameters:
     ///   - directory: of the objects, or the checkout.
     ///   - owners: maps the owner of a checkout; nil for layers.
@@ -21,10 +26,16 @@ struct Root: ~Copyable {
         loopControl: borrowing Descriptor
     ) throws(LaunchFailure) {
         let layer = try Self.writableLayer(parcel, layer, loopControl)
-        mount = try Self.mount(parcel, directory, owners, layer, namespace)
+        let mount = try Self.mount(parcel, directory, owners, layer, namespace)
+        self.mount = mount
+        self.layer = layer
     }
 
-    consuming func keep() -> Descriptor { mount }
+    /// - Parameter rest: gets what else there is.
+    consuming func keep(leaving rest: Parcel) -> Descriptor {
+        rest.append(layer)
+        return mount
+    }
 
     private static func mount(
         _ parcel: Parcel, _ directory: borrowing Descriptor, _ owners: borrowing Descriptor?,
@@ -33,7 +44,9 @@ struct Root: ~Copyable {
         switch owners {
         case .none:
             let image = try image(parcel, namespace)
-            return try overlay(image: image, layer: layer, objects: directory)
+            let root = try overlay(image: image, layer: layer, objects: directory)
+            parcel.append(image)
+            return root
         case .some(let owners):
             try step("map owners") { () throws(Errno) in
                 try Mounts.mapOwners(of: directory, by: owners)
@@ -74,6 +87,7 @@ struct Root: ~Copyable {
         _ file: borrowing Descriptor, _ loopControl: borrowing Descriptor
     ) throws(Errno) -> Descriptor {
         let device = try LoopDevice(over: file, control: loopControl, isDirect: writesAreBounded)
+        try device.load(dataOf: file)
         let context = try FileSystemContext("ext4")
         try context.set("source", device.path)
         // What was never written reads as zeros already.

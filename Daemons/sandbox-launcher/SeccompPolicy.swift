@@ -50,6 +50,10 @@ package enum SeccompPolicy {
         }
         // SAFETY: the context lives until the release at the end, and only this function has it.
         defer { unsafe seccomp_release(context) }
+        // Numbers are found by halving: the kernel follows each of them through the filter when it is
+        // installed, which is part of every start (measured: 110 µs; 260 one after the other).
+        // SAFETY: as above.
+        _ = unsafe seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2)
         for entry in entries {
             // SAFETY: the name is a terminated string for the length of the call.
             let number = unsafe seccomp_syscall_resolve_name(entry.name)

@@ -17,6 +17,9 @@ enum Witness {
         do throws(LaunchFailure) {
             // The launcher's own socket above all is let go: it must close with it.
             let shell = try Shell(keeping: [socket.raw, loopControl.raw].sorted())
+            try step("confine witness") { () throws(Errno) in
+                try Confinement.lockCapabilities()
+            }
             code = attend(LaunchOrder(from: socket), shell, loopControl, filters)
         } catch {
             code = refuse(LaunchOrder(from: socket), error)
@@ -37,9 +40,6 @@ enum Witness {
         else { return 1 }
         do throws(LaunchFailure) {
             let plan = try read(order)
-            try step("note witness") { () throws(Errno) in
-                try write(shell.identity, as: InstanceFiles.witness, directory)
-            }
             var watch = try Construction(plan: plan, filter: filters.payload).build(
                 parcel: parcel, layer: order.layer, shell: shell, loopControl: loopControl,
                 directory: directory)
@@ -88,7 +88,6 @@ enum Witness {
     /// Gives up all but the right to signal what is in its pid namespace.
     private static func confine(_ plan: LaunchPlan) throws(LaunchFailure) {
         try step("confine witness") { () throws(Errno) in
-            try Confinement.lockCapabilities()
             try Confinement.become(uid: plan.witnessUID, gid: plan.witnessUID)
             try Confinement.limitCapabilities(to: [Confinement.capabilityKill])
             try Process.setNoNewPrivileges()
@@ -113,7 +112,7 @@ enum Witness {
         _ = try? write(outcome.encoded(), as: InstanceFiles.ended, directory)
     }
 
-    private static func write(
+    static func write(
         _ bytes: some Sequence<UInt8>, as name: String, _ directory: borrowing Descriptor
     ) throws(Errno) {
         let temporary = name + ".new"

@@ -97,23 +97,32 @@ package enum Confinement {
     }
 
     /// Becomes the program, or says why not.
-    package static func execute(
-        _ path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]
-    ) -> Errno {
-        let arguments = CByteStrings(arguments)
-        let environment = CByteStrings(environment)
-        let path = CByteStrings([path])
+    package static func execute(_ program: Program) -> Errno {
         // SAFETY: all are null-terminated and live until the call returns, which is only on error.
-        unsafe execve(path.first, arguments.pointers, environment.pointers)
+        unsafe execve(
+            program.path.first, program.arguments.pointers, program.environment.pointers)
         let code = errno
-        withExtendedLifetime((path, arguments, environment)) {}
+        withExtendedLifetime(program) {}
         return Errno(code: code)
+    }
+}
+
+/// What is to be executed, as the kernel takes it.
+package struct Program {
+    fileprivate let path: CByteStrings
+    fileprivate let arguments: CByteStrings
+    fileprivate let environment: CByteStrings
+
+    package init(_ path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]) {
+        self.path = CByteStrings([path])
+        self.arguments = CByteStrings(arguments)
+        self.environment = CByteStrings(environment)
     }
 }
 
 /// A null-terminated array of terminated byte strings that is never freed before the program ends
 /// or becomes another.
-@safe private final class CByteStrings {
+@safe fileprivate final class CByteStrings {
     let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     private let count: Int
 

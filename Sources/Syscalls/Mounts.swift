@@ -207,4 +207,23 @@ package struct LoopDevice: ~Copyable {
             }
         }
     }
+
+    // LIMIT: bytes held while reading.
+    private static let stepBytes = 65_536
+
+    /// Reads the device where its file has data, so that a file system on it finds that in memory and
+    /// waits for no other thread of the kernel's.
+    package borrowing func load(dataOf file: borrowing Descriptor) throws(Errno) {
+        var buffer = [UInt8](repeating: 0, count: Self.stepBytes)
+        var offset: UInt64 = 0
+        while let start = try File.seek(file, toNext: .data, from: offset) {
+            let end = try File.seek(file, toNext: .hole, from: start) ?? start
+            offset = start
+            while offset < end {
+                let count = try File.read(device, into: &buffer, at: offset)
+                if count == 0 { return }
+                offset += UInt64(count)
+            }
+        }
+    }
 }
