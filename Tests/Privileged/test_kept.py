@@ -43,6 +43,15 @@ def found_again(node, instance):
             if "found again" in line and instance.hex() in line]
 
 
+def has_ended(pid):
+    """Whether or not somebody has waited for it."""
+    try:
+        with open(f"/proc/{pid}/stat") as text:
+            return text.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def start_time(pid):
     with open(f"/proc/{pid}/stat") as text:
         return int(text.read().rsplit(")", 1)[1].split()[19])
@@ -75,7 +84,7 @@ def test_a_process_that_the_record_has_come_to_mean_is_not_taken_for_the_witness
             with Supervisor(node) as supervisor:
                 state = supervisor.stop(instance)
             assert state.ended.cause == w.sandbox.END_CAUSE_STOPPED, state
-            wait_until(lambda: not os.path.exists(f"/proc/{witness}"), 20, "the witness is gone")
+            wait_until(lambda: has_ended(witness), 20, "the witness has ended")
             assert other.poll() is None, "another process was killed"
         finally:
             other.kill()
