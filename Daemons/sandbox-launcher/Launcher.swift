@@ -17,6 +17,7 @@ struct Launcher: ~Copyable {
         self.socket = socket
         self.loopControl = loopControl
         self.filters = filters
+        _ = Root.writesAreBounded
     }
 
     /// Until the supervisor's end closes.
