@@ -91,6 +91,7 @@ package struct BoxComparison {
                 path, "link", left.linkText ?? Self.target(left),
                 right.linkText ?? Self.target(right))
             compare(left.extended, right.extended, path)
+            changed(path, "shared", Self.text(left.share), Self.text(right.share))
             switch (left.content, right.content) {
             case (.file(let one, let oneBytes), .file(let other, let otherBytes)):
                 changed(path, "size", "\(oneBytes)", "\(otherBytes)")
@@ -107,6 +108,14 @@ package struct BoxComparison {
                     for entry in below { alone(.added, entry, path) }
                 }
             }
+        }
+
+        private static func text(_ share: DirectoryShare?) -> String {
+            guard let share else { return "" }
+            let words = [
+                share.role.rawValue, share.access?.rawValue ?? "", share.tag, share.variable,
+            ]
+            return words.filter { !$0.isEmpty }.joined(separator: " ")
         }
 
         mutating func compare(_ left: FileAttributes, _ right: FileAttributes, _ path: String) {

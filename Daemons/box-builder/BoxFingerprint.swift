@@ -63,6 +63,7 @@ enum BoxFingerprint {
             for entry in entries {
                 put(Array(entry.name.utf8))
                 put(entry.attributes)
+                if let share = entry.share { put(Array("share \(share)".utf8)) }
                 put(UInt64(entry.extended.count))
                 for attribute in entry.extended {
                     put(Array(attribute.name.utf8))

@@ -45,7 +45,7 @@ package struct Importer: Sendable {
         var failure: Fault?
         var kept: Set<ContentDigest> = []
         do throws(Fault) {
-            let tree = try BoxSource.read(
+            var tree = try BoxSource.read(
                 archive, options, into: contents,
                 open: { digest throws(Fault) in
                     try contents.drain()
@@ -59,6 +59,7 @@ package struct Importer: Sendable {
                     progress(step)
                 }, isCancelled: isCancelled)
             tree.forEachFile { digest, _ in kept.insert(digest) }
+            try Self.share(described.shares, in: &tree)
             summary = try box(described, tree, contents, now, &kept, progress, isCancelled)
         } catch {
             failure = error
@@ -160,6 +161,14 @@ package struct Importer: Sendable {
     }
 
     // MARK: Steps
+
+    private static func share(
+        _ shares: [SharedDirectory], in tree: inout FileTree
+    ) throws(Fault) {
+        for shared in shares where !tree.share(shared.share, at: shared.path) {
+            throw .invalid(.fileMissing, subject: "shared_filesystems \(shared.text)")
+        }
+    }
 
     private func open(_ digest: ContentDigest) throws(Fault) -> Descriptor {
         do throws(Errno) {

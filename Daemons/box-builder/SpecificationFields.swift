@@ -66,6 +66,8 @@ enum SpecificationFields {
         for field in try Raw(decoding: bytes).fields {
             let dot = path.isEmpty ? "" : "\(path)."
             guard let member = members[field.number] else {
+                // Directories that are shared: told of the tree.
+                if path == "container", field.number == 2 { continue }
                 fields.append(Field(path: "\(dot)\(field.number)", value: try shown(field, .blob)))
                 continue
             }

@@ -20,6 +20,13 @@ package struct BoxTerms: Sendable, Equatable {
     package var networks: [DeclaredNetwork] = []
     /// The slots again, with what is spoken on each.
     package var exposed: [ExposedSlot] = []
+    /// Directories offered to children, or inherited from the parent.
+    package var shares: [SharedDirectory] = []
+    /// It has terminals of its own.
+    package var hasTerminals = false
+
+    /// What asks for terminals among what a node should know to start a service (`init.xattrs`).
+    private static let terminalsKey = "terminals"
 
     /// What a specification that names no file gets.
     package static let configurationPathDefault = ["__config__"]
@@ -62,6 +69,7 @@ package struct BoxTerms: Sendable, Equatable {
         atMost = Resources(said?.atMost ?? Sysresources(), or: said?.atInit ?? .standard)
         gatewayProtocols = service.container.nodeProtocolStack.map(\.tags)
         networks = service.networks.map { DeclaredNetwork($0) }
+        hasTerminals = try Self.terminals(service.container.initial)
         for slot in service.api.slots {
             let relayed = try Self.slot(slot)
             slots.append(relayed)
@@ -69,6 +77,16 @@ package struct BoxTerms: Sendable, Equatable {
                 ExposedSlot(
                     slot: relayed,
                     protocols: slot.transport.tags + slot.protocolStack.flatMap(\.tags)))
+        }
+    }
+
+    private static func terminals(_ initial: EntryPoint) throws(Fault) -> Bool {
+        switch initial.xattrs[terminalsKey].map({ String(decoding: $0, as: UTF8.self) }) {
+        case nil, "false": return false
+        case "true": return true
+        case let value?:
+            throw GatewayFault.unsupported(
+                "init.xattrs.\(terminalsKey) \(value)", offered: ["true", "false"])
         }
     }
 

@@ -87,12 +87,16 @@ extension GatewayService {
     func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {
         let bytes = try Self.read(specification)
         let service: Service
+        let shares: [SharedDirectory]
         do throws(ProtoError) {
             service = try Service(decoding: bytes)
+            shares = try SharedDirectory.all(in: bytes)
         } catch {
             throw Fault(.corrupt, reason: .malformed, subject: "specification: \(error)")
         }
-        return try BoxTerms(service)
+        var terms = try BoxTerms(service)
+        terms.shares = shares
+        return terms
     }
 
     /// Sealed and small, so that reading does not wait; at offsets, because whoever sealed it may have

@@ -1,4 +1,5 @@
 package import Interfaces
+import ServiceModel
 
 /// What the supervisor is asked to run, from what the specification declares and the request asked
 /// for. Pure: equal inputs give equal plans.
@@ -68,6 +69,13 @@ package struct InstancePlan: Sendable {
             return message
         }
         request.readyDeadlineMs = record.readyDeadline
+        request.terminals = terms.hasTerminals
+        request.offers = ShareTerms.messages(terms.shares, .offered, environment)
+        request.inherited = ShareTerms.messages(terms.shares, .inherited, environment)
+        if let first = request.inherited.first {
+            guard let parent = record.parent else { throw ShareTerms.refusal(first) }
+            request.parentIDBytes = parent.bytes
+        }
         self.request = request
     }
 

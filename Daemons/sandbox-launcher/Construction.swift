@@ -31,9 +31,13 @@ struct Construction {
             try File.seek(file, to: 0)
             return try File.readAll(file, limit: Int(bytes))
         }
-        let mount = try root(parcel, layer, loopControl, shell.processes, namespace)
+        let shares = Parcel()
+        try inherit(parcel, namespace, into: shares)
+        let mount = try root(
+            parcel, layer, loopControl, shell.processes, namespace, directory, shares)
         try enter(mount, shell)
-        try Interior.build(plan: plan, root: mount, shell: shell, configuration: configuration)
+        try Interior.build(
+            plan: plan, root: mount, shell: shell, configuration: configuration, shares: shares)
         try step("standard streams") { () throws(Errno) in
             for number: Int32 in 0...2 { try Confinement.place(shell.null, as: number) }
         }
@@ -42,7 +46,8 @@ struct Construction {
 
     private func root(
         _ parcel: Parcel, _ layer: LaunchOrder.Layer, _ loopControl: borrowing Descriptor,
-        _ processes: borrowing Descriptor, _ namespace: borrowing Descriptor
+        _ processes: borrowing Descriptor, _ namespace: borrowing Descriptor,
+        _ instance: borrowing Descriptor, _ shares: Parcel
     ) throws(LaunchFailure) -> Descriptor {
         guard let directory = parcel.take(LaunchPlan.Place.objects.rawValue) else {
             throw LaunchFailure(step: "objects", code: Errno.noEntry.code)
@@ -57,8 +62,25 @@ struct Construction {
         let root = try Root(
             parcel: parcel, directory: directory, owners: owners, layer: layer,
             namespace: namespace, loopControl: loopControl)
+        try Shares.offer(plan, root.mount, root.layer, namespace, into: shares)
+        if !plan.offered.isEmpty {
+            try step("note layer") { () throws(Errno) in
+                let device = try File.status(root.layer).device.minor
+                try Witness.write("\(device)\n".utf8, as: InstanceFiles.layer, instance)
+            }
+        }
         parcel.append(directory)
         return root.keep(leaving: parcel)
+    }
+
+    private func inherit(
+        _ parcel: Parcel, _ namespace: borrowing Descriptor, into shares: Parcel
+    ) throws(LaunchFailure) {
+        if plan.inherited.isEmpty { return }
+        guard let parent = parcel.take(plan.parentPlace) else {
+            throw LaunchFailure(step: "parent", code: Errno.noEntry.code)
+        }
+        try Shares.inherit(plan, parent: parent, namespace, into: shares)
     }
 
     /// Makes the payload.

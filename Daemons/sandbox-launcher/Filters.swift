@@ -1,12 +1,16 @@
 import LaunchPlan
 
-/// The compiled filters of system calls, the same for all instances.
+/// The compiled filters of system calls, of which every instance gets one.
 struct Filters {
-    let payload: [UInt8]
+    private let plain: [UInt8]
+    private let terminals: [UInt8]
     let witness: [UInt8]
 
     init() throws(LaunchFailure) {
-        payload = try SeccompPolicy.compile(.payload)
+        plain = try SeccompPolicy.compile(.payload)
+        terminals = try SeccompPolicy.compile(.payload, hasTerminals: true)
         witness = try SeccompPolicy.compile(.witness)
     }
+
+    func payload(_ plan: LaunchPlan) -> [UInt8] { plan.hasTerminals ? terminals : plain }
 }

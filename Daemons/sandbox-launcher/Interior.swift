@@ -7,18 +7,27 @@ import Syscalls
 enum Interior {
     static func build(
         plan: LaunchPlan, root: borrowing Descriptor, shell: borrowing Shell,
-        configuration: [UInt8]
+        configuration: [UInt8], shares: Parcel
     ) throws(LaunchFailure) {
         try writeConfiguration(configuration, plan, root)
         try step("make tmp") { () throws(Errno) in
             try makeIfMissing(root, "tmp", mode: 0o1777, plan)
         }
-        try step("devices") { () throws(Errno) in try shell.ownDevices(by: plan.uidBase) }
+        try step("devices") { () throws(Errno) in
+            if plan.hasTerminals { try shell.makeTerminalPlaces() }
+            try shell.ownDevices(by: plan.uidBase)
+        }
         try attach(shell.devices, "dev", root, plan)
         try step("mount /dev/shm") { () throws(Errno) in
             try shell.addSharedMemory(
                 bytesMax: plan.sharedMemoryBytesMax, owner: plan.uidBase)
         }
+        if plan.hasTerminals {
+            try step("mount /dev/pts") { () throws(Errno) in
+                try shell.addTerminals(owner: plan.uidBase)
+            }
+        }
+        try Shares.attach(plan, root, shares)
     }
 
     /// Attaches a mount at a directory of the root, which is made where the box has none.

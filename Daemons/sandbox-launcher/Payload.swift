@@ -61,7 +61,10 @@ struct Payload {
             try hear(go, .wait)
             try attempt(.directory) { () throws(Errno) in try Mounts.changeDirectory("/") }
             try attempt(.landlock) { () throws(Errno) in
-                try Landlock.confine(root: try File.open("/", .path, [.directory]))
+                let terminals =
+                    plan.hasTerminals ? try File.open("/dev/pts", .path, [.directory]) : nil
+                try Landlock.confine(
+                    root: try File.open("/", .path, [.directory]), terminals: terminals)
             }
             throw Failed(step: .exec, errno: Confinement.execute(program))
         } catch {

@@ -12,7 +12,7 @@ import Syscalls
 struct Root: ~Copyable {
     let mount: Descriptor
     /// The file system of the writable layer.
-    private let layer: Descriptor
+    let layer: Descriptor
 
     /// To close a mount's last descriptor is to wait for all processors: what the root is made of is
     /// left in the parcel, which closes when the entrypoint runs.

@@ -34,6 +34,13 @@ package enum SeccompPolicy {
         0x8912, 0x8913, 0x8915, 0x8919, 0x891B, 0x8921, 0x8927, 0x8933, 0x8905, 0x8008_6601,
         0xC020_660B, 0x4004_9409, 0x4020_940D,
     ]
+    /// What a terminal of one's own is asked beside: TCSETS, TCSETSW, TCSETSF, TCSBRK, TCXONC, TCFLSH,
+    /// TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ, TIOCNOTTY, TCSBRKP, TIOCGSID, TIOCGPTPEER; TIOCGPTN,
+    /// TIOCSPTLCK. Not TIOCSTI: to type for others has no use here.
+    private static let terminalRequests: [UInt64] = [
+        0x5402, 0x5403, 0x5404, 0x5409, 0x540A, 0x540B, 0x540E, 0x5410, 0x5414, 0x5422, 0x5425,
+        0x5429, 0x5441, 0x8004_5430, 0x4004_5431,
+    ]
     /// AF_ALG, AF_PACKET, AF_NETLINK (but route), AF_VSOCK and all others are refused: a service has
     /// TCP, UDP and its own Unix sockets.
     private static let families: [UInt64] = [1, 2, 10]
@@ -41,7 +48,10 @@ package enum SeccompPolicy {
     /// The file, as it was built in.
     package static var file: [UInt8] { PackageResources.seccomp_policy }
 
-    package static func compile(_ part: Part) throws(LaunchFailure) -> [UInt8] {
+    /// - Parameter hasTerminals: the instance has some of its own, and may set them.
+    package static func compile(
+        _ part: Part, hasTerminals: Bool = false
+    ) throws(LaunchFailure) -> [UInt8] {
         let entries = try entries(file, of: part)
         // SCMP_ACT_ERRNO(EPERM)
         let refuse: UInt32 = 0x0005_0000 | 1
@@ -63,6 +73,10 @@ package enum SeccompPolicy {
             // Negative: known, but not on this architecture.
             guard number >= 0 else { continue }
             try unsafe allow(context, entry.name, number)
+            guard hasTerminals, entry.name == "ioctl" else { continue }
+            for request in terminalRequests {
+                try unsafe rule(context, entry.name, number, [.equal(1, request)])
+            }
         }
         if part == .payload { try unsafe answerNoSystemCall(context, "clone3") }
         return try unsafe export(context)

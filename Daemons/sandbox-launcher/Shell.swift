@@ -167,4 +167,26 @@ struct Shell: ~Copyable {
         try File.setOwner(at: memory, ".", uid: owner, gid: owner)
         try Mounts.attach(memory, at: devices, Self.sharedMemory)
     }
+
+    private static let terminals = "pts"
+    // LIMIT: terminals of an instance; a person uses one.
+    private static let terminalsMax = 64
+
+    /// Before the devices can be changed no more.
+    borrowing func makeTerminalPlaces() throws(Errno) {
+        try File.makeDirectory(at: devices, Self.terminals, mode: 0o755)
+        try File.symlink("pts/ptmx", at: devices, "ptmx")
+    }
+
+    /// Mounts /dev/pts: terminals that nobody else has, the host's not among them.
+    borrowing func addTerminals(owner: UInt32) throws(Errno) {
+        let context = try FileSystemContext("devpts")
+        try context.set("newinstance")
+        try context.set("ptmxmode", "0666")
+        try context.set("mode", "0620")
+        try context.set("max", "\(Self.terminalsMax)")
+        let mount = try context.mount([.noSetuid, .noExecute])
+        for name in [".", "ptmx"] { try File.setOwner(at: mount, name, uid: owner, gid: owner) }
+        try Mounts.attach(mount, at: devices, Self.terminals)
+    }
 }

@@ -40,14 +40,18 @@ enum Witness {
         else { return 1 }
         do throws(LaunchFailure) {
             let plan = try read(order)
-            var watch = try Construction(plan: plan, filter: filters.payload).build(
+            var watch = try Construction(plan: plan, filter: filters.payload(plan)).build(
                 parcel: parcel, layer: order.layer, shell: shell, loopControl: loopControl,
                 directory: directory)
+            let listeners = try listen(plan)
             try confine(plan)
             if let failure = try watch.begin() { throw failure }
             try shut(directory, filters)
             parcel.close()
-            _ = try? SeqpacketSocket.send(report, LaunchOutcome.started.encoded())
+            _ = try? SeqpacketSocket.send(
+                report, LaunchOutcome.started.encoded(),
+                descriptors: plan.listeners.isEmpty ? nil : listeners)
+            listeners.close()
             try watch.keepOnly(directory, report)
             let end = watch.observe()
             record(.ended(end), directory)
@@ -82,6 +86,25 @@ enum Witness {
             return try LaunchPlan(reading: order.plan)
         } catch {
             throw LaunchFailure(step: "plan \(error.field)", code: Errno.invalid.code)
+        }
+    }
+
+    /// What the entrypoint's first instruction must find: its own network, which is this process's, has
+    /// it from now on, whoever takes what comes there later.
+    private static func listen(_ plan: LaunchPlan) throws(LaunchFailure) -> Parcel {
+        try step("listen inside") { () throws(Errno) in
+            let sockets = Parcel()
+            for one in plan.listeners {
+                let endpoint = IPv4Endpoint(address: one.address, port: one.port)
+                if one.isDatagram {
+                    let socket = try InternetSocket.make(kind: .datagram)
+                    try InternetSocket.bind(socket, endpoint)
+                    sockets.append(socket)
+                } else {
+                    sockets.append(try InternetSocket.listen(endpoint))
+                }
+            }
+            return sockets
         }
     }
 

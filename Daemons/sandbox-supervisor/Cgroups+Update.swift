@@ -28,6 +28,7 @@ extension Cgroups {
             try Self.write("\(group)/cpu.max", "\(quota) \(new.cpuPeriodUs)")
             if new.blockIoWeight != 0 {
                 try Self.writeIfThere("\(group)/io.weight", "\(new.blockIoWeight)")
+                try Self.writeIfThere("\(group)/io.bfq.weight", "\(new.blockIoWeight)")
             }
         }
     }

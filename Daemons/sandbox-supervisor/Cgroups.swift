@@ -168,6 +168,7 @@ struct Cgroups: Sendable {
         }
         if limits.blockIoWeight != 0 {
             try Self.writeIfThere("\(group)/io.weight", "\(limits.blockIoWeight)")
+            try Self.writeIfThere("\(group)/io.bfq.weight", "\(limits.blockIoWeight)")
         }
     }
 

@@ -1,5 +1,6 @@
 import Channel
 package import Interfaces
+import LaunchPlan
 import Logging
 package import Syscalls
 
@@ -169,7 +170,13 @@ extension SandboxService {
                 throw .invalid(.outOfRange, subject: "endpoints")
             }
             let endpoint = IPv4Endpoint(address: asked.address, port: port)
+            let listener = LaunchPlan.Listener(
+                address: endpoint.address, port: port, isDatagram: kind == .datagram)
             do throws(Errno) {
+                if let held = living[id]?.listening.removeValue(forKey: listener) {
+                    parcel.append(try held.descriptor.duplicate())
+                    continue
+                }
                 let made = try gate.listener(inside: network, kind, at: endpoint)
                 parcel.append(try made.descriptor.duplicate())
             } catch .addressInUse {
@@ -181,8 +188,24 @@ extension SandboxService {
         return (OpenListenersReply(), parcel)
     }
 
+    // LIMIT: how long a socket that listened before the start is held for whoever wanted it; who
+    // connected to it is reset then, as where nobody listens.
+    private static let heldTime = Duration.seconds(10)
+
+    /// Takes what the witness listens on, until it is asked for.
+    func hold(_ id: InstanceID, _ sockets: Parcel?) {
+        guard let sockets else { return }
+        for (place, listener) in (living[id]?.listeners ?? []).enumerated() {
+            guard let socket = sockets.take(place) else { continue }
+            living[id]?.listening[listener] = SharedDescriptor(socket)
+        }
+        _ = loop.schedule(after: Self.heldTime) { [weak self] in
+            self?.assumeIsolated { $0.living[id]?.listening = [:] }
+        }
+    }
+
     /// 127.0.0.0/8 and 10.64.0.0/10: what the loopback inside has.
-    private static func isInside(_ address: UInt32) -> Bool {
+    static func isInside(_ address: UInt32) -> Bool {
         address >> 24 == 127 || address >> 22 == 0x0A40_0000 >> 22
     }
 }

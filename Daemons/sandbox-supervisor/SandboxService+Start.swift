@@ -14,12 +14,13 @@ extension SandboxService {
     ) async throws(Fault) -> StartInstanceReply {
         let check = try StartCheck(request)
         let id = check.id
+        let inheritance = machines[id] == nil ? try await inherit(check) : nil
         if machines[id] == nil {
             let record = try accept(request, check)
             machines[id] = InstanceMachine(record)
             living[id] = Living()
             tell(id, .begin)
-            prepare(check, request, descriptors)
+            prepare(check, request, descriptors, inheritance)
         }
         do throws(Fault) {
             try await untilSaved()
@@ -66,30 +67,40 @@ extension SandboxService {
     }
 
     private func prepare(
-        _ check: StartCheck, _ request: StartInstanceRequest, _ given: Parcel
+        _ check: StartCheck, _ request: StartInstanceRequest, _ given: Parcel,
+        _ inheritance: Inheritance?
     ) {
         guard let record = machines[check.id]?.record else { return }
         let id = check.id
         let workplace = workplace
         let uidBase = configuration.uidBase + record.uidSlot * LaunchPlan.uidsPerInstance
-        let plan = LaunchPlan(
+        var plan = LaunchPlan(
             instanceID: id.bytes, entrypoint: request.entrypoint, environment: check.environment,
             configurationPath: request.configurationPath, uidBase: uidBase,
             openFilesMax: check.limits.openFiles, outputBytesMax: configuration.outputBytesMax,
             outputBytesPerSecond: check.limits.outputBytesPerSecond,
             sharedMemoryBytesMax: max(check.limits.memoryBytes / 2, 65_536),
             rootKind: check.rootKind, groupKind: workplace.cgroups.planKind, groups: 0)
+        plan.offered = request.offers.map(\.path)
+        plan.inherited = inheritance?.directories ?? []
+        plan.hasTerminals = request.terminals
+        plan.listeners = check.listeners
+        living[id]?.listeners = check.listeners
         let limits = check.limits
+        let (whole, offers) = (plan, request.offers)
         Task {
             do throws(LaunchFailure) {
                 let prepared = try await loop.runBlocking { () throws(LaunchFailure) in
-                    try workplace.prepare(id, limits, witnessUID: plan.witnessUID)
+                    let prepared = try workplace.prepare(
+                        id, limits, witnessUID: whole.witnessUID)
+                    try workplace.note(offers, of: id)
+                    return prepared
                 }
                 tell(id, .prepared)
                 if machines[id]?.record.stop != nil {
                     return finish(id)
                 }
-                try launch(id, plan, given, prepared)
+                try launch(id, whole, given, prepared, inheritance?.parent)
             } catch {
                 await gone(id, .failed(error))
             }
@@ -97,7 +108,8 @@ extension SandboxService {
     }
 
     private func launch(
-        _ id: InstanceID, _ plan: LaunchPlan, _ given: Parcel, _ prepared: Workplace.Prepared
+        _ id: InstanceID, _ plan: LaunchPlan, _ given: Parcel, _ prepared: Workplace.Prepared,
+        _ parent: SharedDescriptor?
     ) throws(LaunchFailure) {
         var plan = plan
         plan.groups = UInt8(prepared.groups.count - 1)
@@ -118,6 +130,7 @@ extension SandboxService {
             parcel.append(try report.second.duplicate())
             parcel.append(try prepared.disk.descriptor.duplicate())
             for group in prepared.groups { parcel.append(try group.descriptor.duplicate()) }
+            if let parent { parcel.append(try parent.descriptor.duplicate()) }
             try hearReport(id, SharedDescriptor(try report.first.duplicate()))
         } catch {
             throw LaunchFailure(step: "descriptors of the plan", code: error.code)
@@ -178,6 +191,7 @@ extension SandboxService {
         do throws(Errno) {
             let received = try SeqpacketSocket.receive(report.descriptor, into: &buffer)
             outcome = try? LaunchOutcome(reading: [UInt8](buffer.prefix(received.bytes)))
+            if outcome == .started { hold(id, received.descriptors) }
         } catch .again {
             return
         } catch {

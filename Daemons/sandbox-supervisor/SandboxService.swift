@@ -21,6 +21,9 @@ package actor SandboxService {
         var exitWatch: WatchToken?
         var report: SharedDescriptor?
         var reportWatch: WatchToken?
+        /// What the witness listens on before the start, and from then on until somebody asks for it.
+        var listeners: [LaunchPlan.Listener] = []
+        var listening: [LaunchPlan.Listener: SharedDescriptor] = [:]
         var prober: Prober?
         var readyTimer: TimerToken?
         var deadlineTimer: TimerToken?
@@ -88,6 +91,8 @@ package actor SandboxService {
             "cgroups": workplace.cgroups.name,
             // Of the kernel's interface; 0: it has none, or none is in force.
             "landlock": "\(Landlock.version)",
+            // What gives weights of block I/O a meaning; "none": nothing does.
+            "block-io-weight": workplace.cgroups.sharing(below: workplace.path),
         ]
     }
 

@@ -8,6 +8,10 @@ package struct StartCheck: Sendable {
     package let limits: Limits
     package let environment: [[UInt8]]
     package let rootKind: LaunchPlan.RootKind
+    package let inherited: [InstanceShare]
+    /// Whose directories those are.
+    package let parent: InstanceID?
+    package let listeners: [LaunchPlan.Listener]
 
     // LIMIT: below these nothing can run: a page table, a process, a file system.
     private static let memoryBytesMin: UInt64 = 1 << 20
@@ -46,9 +50,36 @@ package struct StartCheck: Sendable {
         environment = try Self.environment(request.environment)
         limits = try Self.limits(request.limits)
         try Self.check(request.slots)
+        listeners = try Self.listeners(request.listeners)
+        try Self.check(request.offers, "offers")
+        try Self.check(request.inherited, "inherited")
+        inherited = request.inherited
+        parent = InstanceID(request.parentID)
+        guard parent != nil || (request.parentID.isEmpty && inherited.isEmpty) else {
+            throw .invalid(.malformed, subject: "parent_id", limit: 16)
+        }
         try Self.check(
             UInt64(request.readyDeadlineMs), in: 1...UInt64(Self.readyDeadlineMsMax),
             "ready_deadline_ms")
+    }
+
+    // LIMIT: bytes of a name: a path, or a tag with a variable and a digest of its value.
+    private static let shareNameBytesMax = 4_400
+
+    private static func check(_ shares: [InstanceShare], _ subject: String) throws(Fault) {
+        guard shares.count <= LaunchLimits.sharesMax else {
+            throw .tooLarge(
+                subject: subject, limit: UInt64(LaunchLimits.sharesMax),
+                actual: UInt64(shares.count))
+        }
+        for share in shares {
+            guard LaunchPlan.isPath(share.path) else {
+                throw .invalid(.malformed, subject: "\(subject).path")
+            }
+            guard (1...shareNameBytesMax).contains(share.name.utf8.count) else {
+                throw .invalid(.badName, subject: "\(subject).name")
+            }
+        }
     }
 
     private static func rootKind(_ root: BoxRoot) throws(Fault) -> LaunchPlan.RootKind {
@@ -117,6 +148,30 @@ package struct StartCheck: Sendable {
                 "limits.output_bytes_per_second")
         }
         return limits
+    }
+
+    private static func listeners(
+        _ asked: [InstanceListener]
+    ) throws(Fault) -> [LaunchPlan.Listener] {
+        guard asked.count <= LaunchLimits.listenersMax else {
+            throw .tooLarge(
+                subject: "listeners", limit: UInt64(LaunchLimits.listenersMax),
+                actual: UInt64(asked.count))
+        }
+        var listeners: [LaunchPlan.Listener] = []
+        for one in asked {
+            guard one.transport == .tcp || one.transport == .udp,
+                SandboxService.isInside(one.endpoint.address),
+                let port = UInt16(exactly: one.endpoint.port), port != 0
+            else { throw .invalid(.outOfRange, subject: "listeners") }
+            let listener = LaunchPlan.Listener(
+                address: one.endpoint.address, port: port, isDatagram: one.transport == .udp)
+            guard !listeners.contains(listener) else {
+                throw .invalid(.duplicate, subject: "listeners")
+            }
+            listeners.append(listener)
+        }
+        return listeners
     }
 
     private static func check(_ slots: [Interfaces.Slot]) throws(Fault) {

@@ -24,7 +24,40 @@ package struct LaunchPlan: Equatable, Sendable {
         /// Tells of an out-of-memory: an eventfd (v1) or memory.events (v2).
         case memory
         /// From here on: the `tasks` of a cgroup for each hierarchy (v1), or a cgroup directory (v2).
+        /// Behind them, where something is inherited, the pidfd of the parent's witness.
         case groups
+    }
+
+    /// A directory of the parent that stands in this instance's root.
+    package struct Inherited: Equatable, Sendable {
+        /// Its path below this root.
+        package var path: [String]
+        /// The minor number of the loop device with the parent's writable layer.
+        package var device: UInt32
+        /// Which of the directories that the parent offers.
+        package var index: UInt8
+        package var isReadOnly: Bool
+
+        package init(path: [String], device: UInt32, index: UInt8, isReadOnly: Bool) {
+            self.path = path
+            self.device = device
+            self.index = index
+            self.isReadOnly = isReadOnly
+        }
+    }
+
+    /// A socket that is bound on the loopback inside, and listens, before the entrypoint begins.
+    package struct Listener: Hashable, Sendable {
+        /// In host order.
+        package var address: UInt32
+        package var port: UInt16
+        package var isDatagram: Bool
+
+        package init(address: UInt32, port: UInt16, isDatagram: Bool) {
+            self.address = address
+            self.port = port
+            self.isDatagram = isDatagram
+        }
     }
 
     /// What `Place.objects` is.
@@ -62,8 +95,15 @@ package struct LaunchPlan: Equatable, Sendable {
     package var sharedMemoryBytesMax: UInt64
     package var rootKind: RootKind
     package var groupKind: GroupKind
-    /// How many descriptors there are from `Place.groups` on.
+    /// How many cgroups there are from `Place.groups` on.
     package var groups: UInt8
+    /// The paths below the root that children may have, in the order of their numbers.
+    package var offered: [[String]] = []
+    package var inherited: [Inherited] = []
+    /// It has a devpts of its own.
+    package var hasTerminals = false
+    /// Each comes back as a descriptor with the report of the start, in this order.
+    package var listeners: [Listener] = []
 
     package init(
         instanceID: [UInt8], entrypoint: [String], environment: [[UInt8]],
@@ -91,7 +131,9 @@ package struct LaunchPlan: Equatable, Sendable {
     /// instance is its equal.
     package static let uidsInside: UInt32 = 65_535
 
-    package var descriptors: Int { Place.groups.rawValue + Int(groups) }
+    package var descriptors: Int { parentPlace + (inherited.isEmpty ? 0 : 1) }
+    /// Where the pidfd of the parent's witness stands, if there is one.
+    package var parentPlace: Int { Place.groups.rawValue + Int(groups) }
     package var witnessUID: UInt32 { uidBase + Self.uidsInside }
 }
 
@@ -112,6 +154,10 @@ package enum LaunchLimits {
     package static let variableBytesMax = 65_536
     // LIMIT: v1 has five hierarchies we use, v2 one.
     package static let groupsMax = 8
+    // LIMIT: directories offered, and inherited: each is a mount. As many as a specification has.
+    package static let sharesMax = 64
+    // LIMIT: sockets listening before the start: what one packet with descriptors carries.
+    package static let listenersMax = 16
     // LIMIT: bytes of the configuration file's content, which is held in memory for a moment; a
     // gateway's is a few hundred.
     package static let configurationBytesMax = 1_048_576
@@ -133,7 +179,7 @@ extension LaunchPlan {
     private static let magic: UInt32 = 0x5054_4C43
     /// Raised with every change of the packet. The two that speak it are of one build, except where
     /// one was replaced on the disk while the other ran: they then say so instead of guessing.
-    package static let version: UInt16 = 2
+    package static let version: UInt16 = 4
 
     /// The first field that says what it must not; nil for a good plan.
     package func invalid() -> LaunchViolation? {
@@ -152,6 +198,24 @@ extension LaunchPlan {
         if sharedMemoryBytesMax == 0 { return LaunchViolation("shared-memory") }
         if groups > UInt8(LaunchLimits.groupsMax) { return LaunchViolation("groups") }
         if groupKind == .version2 && groups != 1 { return LaunchViolation("groups") }
+        if offered.count > LaunchLimits.sharesMax || !offered.allSatisfy(Self.isPath) {
+            return LaunchViolation("offered")
+        }
+        if inherited.count > LaunchLimits.sharesMax
+            || !inherited.allSatisfy({
+                Self.isPath($0.path) && $0.device < 1 << 20
+                    && Int($0.index) < LaunchLimits.sharesMax
+            })
+        {
+            return LaunchViolation("inherited")
+        }
+        // Two of the same could not both be bound.
+        if listeners.count > LaunchLimits.listenersMax
+            || Set(listeners).count != listeners.count
+            || listeners.contains(where: { $0.port == 0 })
+        {
+            return LaunchViolation("listeners")
+        }
         return nil
     }
 
@@ -199,6 +263,22 @@ extension LaunchPlan {
             try writer.put(rootKind.rawValue)
             try writer.put(groupKind.rawValue)
             try writer.put(groups)
+            try writer.putCount(offered.count, max: LaunchLimits.sharesMax)
+            for path in offered { try Self.put(path, &writer) }
+            try writer.putCount(inherited.count, max: LaunchLimits.sharesMax)
+            for one in inherited {
+                try Self.put(one.path, &writer)
+                try writer.put(one.device)
+                try writer.put(one.index)
+                try writer.put(UInt8(one.isReadOnly ? 1 : 0))
+            }
+            try writer.put(UInt8(hasTerminals ? 1 : 0))
+            try writer.putCount(listeners.count, max: LaunchLimits.listenersMax)
+            for one in listeners {
+                try writer.put(one.address)
+                try writer.put(one.port)
+                try writer.put(UInt8(one.isDatagram ? 1 : 0))
+            }
         } catch {
             throw LaunchViolation("packet")
         }
@@ -254,12 +334,35 @@ extension LaunchPlan {
         let groupKind = GroupKind(rawValue: try reader.uint8())
         let groups = try reader.uint8()
         guard let rootKind, let groupKind else { return nil }
-        return LaunchPlan(
+        var plan = LaunchPlan(
             instanceID: id, entrypoint: entrypoint, environment: environment,
             configurationPath: configurationPath, uidBase: uidBase, openFilesMax: openFilesMax,
             outputBytesMax: outputBytesMax, outputBytesPerSecond: outputBytesPerSecond,
             sharedMemoryBytesMax: sharedMemoryBytesMax,
             rootKind: rootKind, groupKind: groupKind, groups: groups)
+        for _ in 0..<(try reader.count(max: LaunchLimits.sharesMax, elementBytesMin: 4)) {
+            plan.offered.append(try path(&reader))
+        }
+        for _ in 0..<(try reader.count(max: LaunchLimits.sharesMax, elementBytesMin: 10)) {
+            let path = try path(&reader)
+            let (device, index) = (try reader.uint32(), try reader.uint8())
+            guard let isReadOnly = flag(try reader.uint8()) else { return nil }
+            plan.inherited.append(
+                Inherited(path: path, device: device, index: index, isReadOnly: isReadOnly))
+        }
+        guard let hasTerminals = flag(try reader.uint8()) else { return nil }
+        plan.hasTerminals = hasTerminals
+        for _ in 0..<(try reader.count(max: LaunchLimits.listenersMax, elementBytesMin: 7)) {
+            let (address, port) = (try reader.uint32(), try reader.uint16())
+            guard let isDatagram = flag(try reader.uint8()) else { return nil }
+            plan.listeners.append(
+                Listener(address: address, port: port, isDatagram: isDatagram))
+        }
+        return plan
+    }
+
+    private static func flag(_ byte: UInt8) -> Bool? {
+        byte > 1 ? nil : byte == 1
     }
 
     private static func put(

@@ -156,4 +156,9 @@ package enum InstanceFiles {
     /// The output, the newer half and the older.
     package static let output = "output.0"
     package static let outputOlder = "output.1"
+    /// What it offers to children: an encoded StartInstanceRequest with nothing but `offers`.
+    package static let offers = "offers"
+    /// The minor number of the loop device with its writable layer: text, "7\n". Of an instance that
+    /// offers something; written before its entrypoint runs.
+    package static let layer = "layer"
 }

@@ -182,6 +182,7 @@ package enum CanonicalForm {
 
     /// The same with what few entries have beside them.
     static func attributeBytes(of entry: TreeEntry) -> [UInt8] {
+        if let share = entry.share { return attributeBytes(of: entry, share) }
         var writer = ProtoWriter()
         // "link" comes after "gid" and before "mode"; the prefix of the others comes last.
         for (key, value) in numbers(entry.attributes) {
@@ -193,6 +194,19 @@ package enum CanonicalForm {
         for attribute in entry.extended {
             writer.pair(5, extendedPrefix + attribute.name, attribute.value)
         }
+        return writer.bytes
+    }
+
+    /// Of a directory that is shared.
+    private static func attributeBytes(
+        of entry: TreeEntry, _ share: DirectoryShare
+    ) -> [UInt8] {
+        var pairs = share.pairs
+        pairs += numbers(entry.attributes).map { ($0, Array(String($1).utf8)) }
+        pairs += entry.extended.map { (extendedPrefix + $0.name, $0.value) }
+        pairs.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        var writer = ProtoWriter()
+        for (key, value) in pairs { writer.pair(5, key, value) }
         return writer.bytes
     }
 

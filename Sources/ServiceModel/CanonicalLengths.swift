@@ -110,6 +110,7 @@ struct CanonicalLengths {
         if let text = entry.linkText {
             sum += pair(CanonicalForm.linkTextKey.utf8.count, text.utf8.count)
         }
+        for (key, value) in entry.share?.pairs ?? [] { sum += pair(key.utf8.count, value.count) }
         for attribute in entry.extended {
             sum += pair(
                 CanonicalForm.extendedPrefix.utf8.count + attribute.name.utf8.count,

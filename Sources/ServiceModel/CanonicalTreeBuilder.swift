@@ -20,6 +20,7 @@ struct CanonicalTreeBuilder {
         var attributes = Attributes()
         var linkText: String?
         var extended: [ExtendedAttribute] = []
+        var share = ShareAttributes()
     }
 
     /// What is said of the four numbers; the rest is as usual.
@@ -182,6 +183,8 @@ struct CanonicalTreeBuilder {
             }
             try charge(text.utf8.count, at: offset)
             branches[last].linkText = text
+        } else if branches[last].share.take(key, value) {
+            try charge(value.count, at: offset)
         } else if key.utf8.starts(with: "device.".utf8) {
             throw error(offset, .unsupported)
         } else if key.utf8.starts(with: CanonicalForm.extendedPrefix.utf8) {
@@ -244,11 +247,27 @@ struct CanonicalTreeBuilder {
         if branch.linkText != nil {
             guard case .link = item else { throw error(offset, .badLink) }
         }
+        var entry = TreeEntry(
+            name: name, attributes: attributes, content: item, linkText: branch.linkText,
+            extended: branch.extended)
+        if let share = try share(branch, at: offset) { entry.share = share }
         branches.removeLast()
-        directories[directories.count - 1].append(
-            TreeEntry(
-                name: name, attributes: attributes, content: item, linkText: branch.linkText,
-                extended: branch.extended))
+        directories[directories.count - 1].append(entry)
+    }
+
+    /// Only directories are shared.
+    private func share(
+        _ branch: Branch, at offset: UInt64
+    ) throws(CanonicalError) -> DirectoryShare? {
+        let share: DirectoryShare?
+        do throws(ShareAttributes.Contradiction) {
+            share = try branch.share.share()
+        } catch {
+            throw self.error(offset, .badAttribute)
+        }
+        guard share != nil else { return nil }
+        guard case .directory = branch.item else { throw error(offset, .badAttribute) }
+        return share
     }
 
     mutating func close(at offset: UInt64) throws(CanonicalError) {
@@ -279,6 +298,7 @@ struct CanonicalTreeBuilder {
         var tree = FileTree(attributes: attributes, entries: rootEntries)
         tree.isReadOnly = isReadOnly
         if let path = tree.firstBadLink() { throw CanonicalError(.badLink, path: path) }
+        try tree.checkShares()
         return tree
     }
 }

@@ -1,12 +1,14 @@
 /// What a developer writes about a service: `service.json` (celaut-wire-facts, "Project files").
 ///
 /// Keeps true: every key is understood or refused by its path ("resources.at_init.mem_limit"); a
-/// description that is accepted is honoured whole. Refuses as not offered: shared and read-only
-/// file systems and workloads that a service may ask for.
+/// description that is accepted is honoured whole. Refuses as not offered: read-only file systems
+/// and workloads that a service may ask for.
 package struct ServiceDescription: Equatable, Sendable {
     package var service: Service
     /// The names to list the box under, not part of the service.
     package var tags: [String]
+    /// Directories of the box that are shared with children or inherited from the parent.
+    package var shares: [SharedDirectory] = []
 
     // LIMIT: people write a few kilobytes; formal descriptions of protocols are larger.
     package static let bytesMax = 1 << 20
@@ -92,6 +94,9 @@ extension ServiceDescription {
         service.api.slots = try object.slots()
         service.api.paymentContracts = try object.paymentContracts()
         service.networks = try object.networks()
+        shares = try object.shares(used: [
+            service.container.initial.entryPath, service.container.configDeclaration?.path ?? [],
+        ])
         try object.refuseWhatIsNotOffered()
     }
 }
@@ -293,13 +298,12 @@ extension DescriptionObject {
             throw DescriptionError(.unsupported, key: path("read_only_filesystem"))
         default: throw DescriptionError(.wrongType, key: path("read_only_filesystem"))
         }
-        for key in ["shared_filesystems", "possible_environment_workload"] {
-            switch take(key) {
-            case nil, .null: break
-            case .array(let elements) where elements.isEmpty: break
-            case .object(let members) where members.isEmpty: break
-            default: throw DescriptionError(.unsupported, key: path(key))
-            }
+        let key = "possible_environment_workload"
+        switch take(key) {
+        case nil, .null: break
+        case .array(let elements) where elements.isEmpty: break
+        case .object(let members) where members.isEmpty: break
+        default: throw DescriptionError(.unsupported, key: path(key))
         }
     }
 }

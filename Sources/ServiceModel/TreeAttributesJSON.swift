@@ -1,4 +1,4 @@
-/// What a zip cannot say of a tree: owners, times, extended attributes, modes where they are not the
+/// What a zip cannot say of a tree: owners, times, extended attributes, what is shared, modes where they are not the
 /// ones a zip keeps. The part "attributes.json" of the codec `json+zip`: an object with a member for
 /// each entry that is not as usual, by its path, "" for the root; RFC 8785.
 ///
@@ -43,6 +43,15 @@ package enum TreeAttributesJSON {
                     (key: $0.name, value: JSONValue.string(Base64.text($0.value)))
                 }
                 said.append(("xattrs", .object(values)))
+            }
+            if let share = entry.share {
+                let values = share.pairs.map {
+                    (
+                        key: $0.key,
+                        value: JSONValue.string(String(decoding: $0.value, as: UTF8.self))
+                    )
+                }
+                said.append(("share", .object(values)))
             }
             if !said.isEmpty { members.append((own, .object(said))) }
             if case .directory(let below) = entry.content { collect(below, own, into: &members) }
@@ -89,6 +98,7 @@ package enum TreeAttributesJSON {
         }
         try apply(&said, to: &tree.entries, "")
         if let left = said.keys.first { throw CanonicalError(.incomplete, path: left) }
+        try tree.checkShares()
     }
 
     private static func apply(
@@ -112,6 +122,7 @@ package enum TreeAttributesJSON {
         private var numbers: [String: UInt64] = [:]
         private var extended: [ExtendedAttribute] = []
         private var isReadOnly = false
+        private var share: DirectoryShare?
         private let path: String
 
         init(_ value: JSONValue, _ path: String) throws(CanonicalError) {
@@ -135,6 +146,8 @@ package enum TreeAttributesJSON {
                 case ("readMode", .string("ro")) where path.isEmpty: isReadOnly = true
                 case ("xattrs", .object(let values)) where !path.isEmpty:
                     try take(values)
+                case ("share", .object(let values)) where !path.isEmpty:
+                    share = try Self.share(values, path)
                 default: throw CanonicalError(.malformed, path: "\(path): \(key)")
                 }
             }
@@ -157,9 +170,30 @@ package enum TreeAttributesJSON {
             }
         }
 
+        private static func share(
+            _ values: [(key: String, value: JSONValue)], _ path: String
+        ) throws(CanonicalError) -> DirectoryShare? {
+            var said = ShareAttributes()
+            for (key, value) in values {
+                guard case .string(let text) = value, said.take(key, Array(text.utf8)[...]) else {
+                    throw CanonicalError(.badAttribute, path: path)
+                }
+            }
+            do throws(ShareAttributes.Contradiction) {
+                return try said.share()
+            } catch {
+                throw CanonicalError(.badAttribute, path: path)
+            }
+        }
+
         func apply(_ entry: inout TreeEntry) throws(CanonicalError) {
             try apply(&entry.attributes)
             if !extended.isEmpty { entry.extended = extended }
+            guard let share else { return }
+            guard case .directory = entry.content else {
+                throw CanonicalError(.badAttribute, path: path)
+            }
+            entry.share = share
         }
 
         func apply(

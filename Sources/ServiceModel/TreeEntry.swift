@@ -34,7 +34,7 @@ package struct TreeEntry: Sendable {
         self.name = name
         self.attributes = attributes
         self.content = content
-        extras = Extras(linkText: linkText, extended: extended)
+        extras = Extras(linkText: linkText, extended: extended, share: nil)
     }
 
     /// Whether a directory can have an entry of this name: not empty, ".", or "..", at most 255
@@ -49,22 +49,30 @@ package struct TreeEntry: Sendable {
     /// What the symbolic link itself says where that is not `target`: "../lib". nil where it is.
     package var linkText: String? {
         get { extras?.linkText }
-        set { extras = Extras(linkText: newValue, extended: extended) }
+        set { extras = Extras(linkText: newValue, extended: extended, share: share) }
     }
 
     /// The extended attributes that are kept, sorted by the bytes of their names, each once.
     package var extended: [ExtendedAttribute] {
         get { extras?.extended ?? [] }
-        set { extras = Extras(linkText: linkText, extended: newValue) }
+        set { extras = Extras(linkText: linkText, extended: newValue, share: share) }
+    }
+
+    /// What a directory is between an instance and its parent; nil for all others.
+    package var share: DirectoryShare? {
+        get { extras?.share }
+        set { extras = Extras(linkText: linkText, extended: extended, share: newValue) }
     }
 
     private final class Extras: Sendable {
         let linkText: String?
         let extended: [ExtendedAttribute]
+        let share: DirectoryShare?
 
-        init?(linkText: String?, extended: [ExtendedAttribute]) {
-            if linkText == nil && extended.isEmpty { return nil }
+        init?(linkText: String?, extended: [ExtendedAttribute], share: DirectoryShare?) {
+            if linkText == nil && extended.isEmpty && share == nil { return nil }
             self.linkText = linkText
+            self.share = share
             self.extended = extended.sorted {
                 $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
             }
@@ -77,7 +85,7 @@ extension TreeEntry: Equatable {
         left.name.utf8.elementsEqual(right.name.utf8) && left.attributes == right.attributes
             && left.content == right.content
             && left.linkText.map { Array($0.utf8) } == right.linkText.map { Array($0.utf8) }
-            && left.extended == right.extended
+            && left.extended == right.extended && left.share == right.share
     }
 }
 

@@ -55,15 +55,19 @@ package enum Landlock {
     /// Below version 2 nothing is taken: the first one takes moving between directories with it, and
     /// cannot give it back.
     ///
-    /// - Parameter root: below it names may be moved as before.
-    package static func confine(root: borrowing Descriptor) throws(Errno) {
+    /// - Parameters:
+    ///   - root: below it names may be moved as before.
+    ///   - terminals: the instance's own; requests to those are left.
+    package static func confine(
+        root: borrowing Descriptor, terminals: borrowing Descriptor?
+    ) throws(Errno) {
         let version = version
         guard version >= Since.refer else { return }
         var rights: Rights = [.makeCharacterDevice, .makeBlockDevice, .refer]
         if version >= Since.controlDevice { rights.insert(.controlDevice) }
         try restrict(
             version, rights, version >= Since.scopes ? [.abstractSockets, .signals] : [],
-            allowing: .refer, below: root)
+            allowing: .refer, below: root, requestsBelow: terminals)
     }
 
     /// Takes from this thread and its descendants everything that names a file, except to make, to
@@ -82,18 +86,26 @@ package enum Landlock {
         if version >= Since.controlDevice { rights.insert(.controlDevice) }
         try restrict(
             version, rights, version >= Since.scopes ? .abstractSockets : [], allowing: kept,
-            below: directory)
+            below: directory, requestsBelow: nil)
     }
 
     private static func restrict(
         _ version: Int32, _ rights: Rights, _ scopes: Scopes, allowing kept: Rights,
-        below directory: borrowing Descriptor
+        below directory: borrowing Descriptor, requestsBelow devices: borrowing Descriptor?
     ) throws(Errno) {
         let words = version >= Since.scopes ? 3 : version >= Since.network ? 2 : 1
         let ruleset = try Call.descriptor {
             celaut_landlock_ruleset(rights.rawValue, 0, scopes.rawValue, words * 8)
         }
         try Call.check { celaut_landlock_allow(ruleset.raw, kept.rawValue, directory.raw) }
+        if rights.contains(.controlDevice) {
+            switch devices {
+            case .some(let devices):
+                let request = Rights.controlDevice.rawValue
+                try Call.check { celaut_landlock_allow(ruleset.raw, request, devices.raw) }
+            case .none: break
+            }
+        }
         try Call.check { celaut_landlock_restrict(ruleset.raw) }
     }
 }

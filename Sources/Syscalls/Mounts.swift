@@ -14,6 +14,8 @@ package enum Mounts {
         package static let noDevices = Attributes(rawValue: celaut_mount_attr_nodev)
         package static let noExecute = Attributes(rawValue: celaut_mount_attr_noexec)
         package static let noAccessTime = Attributes(rawValue: celaut_mount_attr_noatime)
+        /// Symbolic links can be made and read, and are not followed.
+        package static let noSymbolicLinks = Attributes(rawValue: celaut_mount_attr_nosymfollow)
     }
 
     /// A clone of the mount at an open file, with that file as its root, attached nowhere.

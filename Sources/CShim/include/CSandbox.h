@@ -87,6 +87,7 @@ static const unsigned celaut_mount_attr_nodev = 0x4;
 static const unsigned celaut_mount_attr_noexec = 0x8;
 static const unsigned celaut_mount_attr_noatime = 0x10;
 static const unsigned celaut_mount_attr_idmap = 0x100000;
+static const unsigned celaut_mount_attr_nosymfollow = 0x200000;
 static const unsigned celaut_open_tree_clone = 1 | 02000000 | 0x1000;
 static const unsigned celaut_open_tree_clone_path = 1 | 02000000;
 

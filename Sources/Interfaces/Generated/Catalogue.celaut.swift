@@ -98,6 +98,8 @@ package enum Catalogue {
         TestNetworkReply.self,
         TestedPeer.self,
         StartInstanceRequest.self,
+        InstanceListener.self,
+        InstanceShare.self,
         EnvironmentVariable.self,
         Limits.self,
         Slot.self,

@@ -320,6 +320,11 @@ extension StartInstanceRequest {
         get { [UInt8](serviceID) }
         set { serviceID = Data(newValue) }
     }
+    /// `parentID` as an array.
+    package var parentIDBytes: [UInt8] {
+        get { [UInt8](parentID) }
+        set { parentID = Data(newValue) }
+    }
 }
 
 extension EnvironmentVariable {

@@ -354,12 +354,91 @@ package nonisolated struct StartInstanceRequest: @unchecked Sendable {
     set {_uniqueStorage()._root = newValue}
   }
 
+  /// Directories that instances started with this one as their parent may have. At most 64.
+  package var offers: [InstanceShare] {
+    get {_storage._offers}
+    set {_uniqueStorage()._offers = newValue}
+  }
+
+  /// Directories that are the parent's. FORBIDDEN with "share /path" where it offers none of that
+  /// name, or none that may be written. At most 64.
+  package var inherited: [InstanceShare] {
+    get {_storage._inherited}
+    set {_uniqueStorage()._inherited = newValue}
+  }
+
+  /// The instance id of the parent; empty where nothing is inherited.
+  package var parentID: Data {
+    get {_storage._parentID}
+    set {_uniqueStorage()._parentID = newValue}
+  }
+
+  /// It has terminals of its own: a devpts at /dev/pts.
+  package var terminals: Bool {
+    get {_storage._terminals}
+    set {_uniqueStorage()._terminals = newValue}
+  }
+
+  /// What is listened on inside before the entrypoint's first instruction. OpenListeners gives these
+  /// sockets to whoever asks for the same; those nobody asked for are closed 10 s after the start.
+  /// Each once, at most 16.
+  package var listeners: [InstanceListener] {
+    get {_storage._listeners}
+    set {_uniqueStorage()._listeners = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   // SAFETY: never written; _uniqueStorage() copies it first.
   fileprivate var _storage = unsafe _StorageClass.defaultInstance
+}
+
+/// A socket inside an instance.
+package nonisolated struct InstanceListener: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Where it is bound; as in OpenListenersRequest.
+  package var endpoint: Endpoint {
+    get {_endpoint ?? Endpoint()}
+    set {_endpoint = newValue}
+  }
+  /// Returns true if `endpoint` has been explicitly set.
+  package var hasEndpoint: Bool {self._endpoint != nil}
+  /// Clears the value of `endpoint`. Subsequent reads from it will return its default value.
+  package mutating func clearEndpoint() {self._endpoint = nil}
+
+  /// The transport.
+  package var transport: Transport = .unspecified
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _endpoint: Endpoint? = nil
+}
+
+/// A directory that an instance offers or inherits.
+package nonisolated struct InstanceShare: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its path inside, in segments.
+  package var path: [String] = []
+
+  /// What both sides call it: equal text is the same. Not empty, at most 4,400 bytes.
+  package var name: String = String()
+
+  /// It may be read only: offered so, or asked for so.
+  package var readOnly: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct EnvironmentVariable: Sendable {
@@ -894,7 +973,7 @@ nonisolated extension OutputStream: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StartInstanceRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0\u{1}root\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0\u{1}root\0\u{1}offers\0\u{1}inherited\0\u{3}parent_id\0\u{1}terminals\0\u{1}listeners\0")
 
   fileprivate class _StorageClass {
     var _instanceID: Data = Data()
@@ -906,6 +985,11 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
     var _slots: [Slot] = []
     var _readyDeadlineMs: UInt32 = 0
     var _root: BoxRoot = .unspecified
+    var _offers: [InstanceShare] = []
+    var _inherited: [InstanceShare] = []
+    var _parentID: Data = Data()
+    var _terminals: Bool = false
+    var _listeners: [InstanceListener] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -925,6 +1009,11 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
       _slots = source._slots
       _readyDeadlineMs = source._readyDeadlineMs
       _root = source._root
+      _offers = source._offers
+      _inherited = source._inherited
+      _parentID = source._parentID
+      _terminals = source._terminals
+      _listeners = source._listeners
     }
   }
 
@@ -952,6 +1041,11 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
         case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._slots) }()
         case 8: try { try decoder.decodeSingularUInt32Field(value: &_storage._readyDeadlineMs) }()
         case 9: try { try decoder.decodeSingularEnumField(value: &_storage._root) }()
+        case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._offers) }()
+        case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._inherited) }()
+        case 12: try { try decoder.decodeSingularBytesField(value: &_storage._parentID) }()
+        case 13: try { try decoder.decodeSingularBoolField(value: &_storage._terminals) }()
+        case 14: try { try decoder.decodeRepeatedMessageField(value: &_storage._listeners) }()
         default: break
         }
       }
@@ -991,6 +1085,21 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
       if _storage._root != .unspecified {
         try visitor.visitSingularEnumField(value: _storage._root, fieldNumber: 9)
       }
+      if !_storage._offers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._offers, fieldNumber: 10)
+      }
+      if !_storage._inherited.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._inherited, fieldNumber: 11)
+      }
+      if !_storage._parentID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._parentID, fieldNumber: 12)
+      }
+      if _storage._terminals != false {
+        try visitor.visitSingularBoolField(value: _storage._terminals, fieldNumber: 13)
+      }
+      if !_storage._listeners.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._listeners, fieldNumber: 14)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1009,10 +1118,94 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
         if _storage._slots != rhs_storage._slots {return false}
         if _storage._readyDeadlineMs != rhs_storage._readyDeadlineMs {return false}
         if _storage._root != rhs_storage._root {return false}
+        if _storage._offers != rhs_storage._offers {return false}
+        if _storage._inherited != rhs_storage._inherited {return false}
+        if _storage._parentID != rhs_storage._parentID {return false}
+        if _storage._terminals != rhs_storage._terminals {return false}
+        if _storage._listeners != rhs_storage._listeners {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension InstanceListener: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".InstanceListener"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}endpoint\0\u{1}transport\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._endpoint) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.transport) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._endpoint {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.transport != .unspecified {
+      try visitor.visitSingularEnumField(value: self.transport, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: InstanceListener, rhs: InstanceListener) -> Bool {
+    if lhs._endpoint != rhs._endpoint {return false}
+    if lhs.transport != rhs.transport {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension InstanceShare: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".InstanceShare"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{1}name\0\u{3}read_only\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.path) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.readOnly) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.path.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.path, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if self.readOnly != false {
+      try visitor.visitSingularBoolField(value: self.readOnly, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: InstanceShare, rhs: InstanceShare) -> Bool {
+    if lhs.path != rhs.path {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.readOnly != rhs.readOnly {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -31,7 +31,7 @@ private enum Packets {
                 String(repeating: "p", count: .random(in: 1...20, using: &generator))
             }
         }
-        return LaunchPlan(
+        var plan = LaunchPlan(
             instanceID: (0..<16).map { _ in .random(in: 0...255, using: &generator) },
             entrypoint: path(),
             environment: (0..<Int.random(in: 0...9, using: &generator)).map {
@@ -46,6 +46,20 @@ private enum Packets {
             sharedMemoryBytesMax: .random(in: 1...UInt64.max, using: &generator),
             rootKind: .random(using: &generator) ? .layers : .checkout,
             groupKind: .version1, groups: .random(in: 0...8, using: &generator))
+        plan.offered = (0..<Int.random(in: 0...3, using: &generator)).map { _ in path() }
+        plan.inherited = (0..<Int.random(in: 0...3, using: &generator)).map { _ in
+            LaunchPlan.Inherited(
+                path: path(), device: .random(in: 0..<1 << 20, using: &generator),
+                index: .random(in: 0..<64, using: &generator),
+                isReadOnly: .random(using: &generator))
+        }
+        plan.hasTerminals = .random(using: &generator)
+        plan.listeners = (0..<UInt16.random(in: 0...3, using: &generator)).map { number in
+            LaunchPlan.Listener(
+                address: .random(in: 0...UInt32.max, using: &generator), port: number + 1,
+                isDatagram: .random(using: &generator))
+        }
+        return plan
     }
 
     /// One change of a kind that the format has places for.
@@ -110,7 +124,8 @@ private enum Packets {
         #expect(taken > 100)
         let checks = [
             "magic", "version", "packet", "kind", "entrypoint", "environment",
-            "configuration-path", "uid-base", "open-files", "output", "groups",
+            "configuration-path", "uid-base", "open-files", "output", "groups", "offered",
+            "inherited",
         ]
         #expect(refused.isSuperset(of: checks), "\(refused)")
     }

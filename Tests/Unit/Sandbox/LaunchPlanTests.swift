@@ -4,19 +4,31 @@ import LaunchPlan
 import Testing
 
 private func plan() -> LaunchPlan {
-    LaunchPlan(
+    var plan = LaunchPlan(
         instanceID: Array(0..<16), entrypoint: ["bin", "redis"],
         environment: [Array("A=1".utf8), Array("B=".utf8)], configurationPath: ["__config__"],
         uidBase: 1 << 28, openFilesMax: 1_024, outputBytesMax: 1 << 20,
         outputBytesPerSecond: 9_000,
         sharedMemoryBytesMax: 1 << 20, groupKind: .version1, groups: 5)
+    plan.offered = [["srv", "out"]]
+    plan.inherited = [
+        LaunchPlan.Inherited(path: ["srv", "in"], device: 7, index: 1, isReadOnly: true)
+    ]
+    plan.hasTerminals = true
+    plan.listeners = [
+        LaunchPlan.Listener(address: 0x0A40_0001, port: 2_352, isDatagram: false),
+        LaunchPlan.Listener(address: 0x7F00_0001, port: 53, isDatagram: true),
+    ]
+    return plan
 }
 
 @Suite struct LaunchPlanTests {
     @Test func aPlanIsReadAsItWasWritten() throws {
         let plan = plan()
         #expect(try LaunchPlan(reading: plan.encoded()) == plan)
-        #expect(plan.descriptors == 12)
+        // The parent's comes last.
+        #expect(plan.descriptors == 13)
+        #expect(plan.parentPlace == 12)
         #expect(plan.witnessUID == (1 << 28) + 65_535)
     }
 
@@ -56,8 +68,13 @@ private func plan() -> LaunchPlan {
     }
 
     @Test func aPlanOfAnUnknownKindIsRefusedAsThat() throws {
-        let whole = try plan().encoded()
-        for place in [whole.count - 2, whole.count - 3] {
+        var plan = plan()
+        plan.inherited = []
+        plan.offered = []
+        plan.listeners = []
+        let whole = try plan.encoded()
+        // Terminals, before an empty list; before two more: the kind of the cgroups, and the root's.
+        for place in [whole.count - 5, whole.count - 15, whole.count - 16] {
             var bytes = whole
             bytes[place] = 77
             #expect(throws: LaunchViolation("kind")) { try LaunchPlan(reading: bytes) }
@@ -82,6 +99,28 @@ private func plan() -> LaunchPlan {
     }
 
     private static var good: LaunchPlan { plan() }
+
+    @Test(arguments: badPaths.indices)
+    func whatIsSharedHasAPathBelowTheRoot(_ place: Int) {
+        var plan = plan()
+        plan.offered.append(Self.badPaths[place])
+        #expect(throws: LaunchViolation("offered")) { try plan.encoded() }
+        plan = Self.good
+        plan.inherited[0].path = Self.badPaths[place]
+        #expect(throws: LaunchViolation("inherited")) { try plan.encoded() }
+    }
+
+    @Test func moreSharesThanTheBoundAndPlacesThatCannotBeAreRefused() {
+        var plan = plan()
+        plan.offered = Array(repeating: ["a"], count: LaunchLimits.sharesMax + 1)
+        #expect(throws: LaunchViolation("offered")) { try plan.encoded() }
+        plan = Self.good
+        plan.inherited[0].index = UInt8(LaunchLimits.sharesMax)
+        #expect(throws: LaunchViolation("inherited")) { try plan.encoded() }
+        plan = Self.good
+        plan.inherited[0].device = 1 << 20
+        #expect(throws: LaunchViolation("inherited")) { try plan.encoded() }
+    }
 
     @Test(arguments: ["", "=x", "novalue", "A\0=b"])
     func whatIsNotAVariableIsRefused(_ text: String) {

@@ -120,6 +120,7 @@ struct TreeAttributesTests {
             var entry = entry
             entry.attributes = FileAttributes(mode: entry.attributes.mode)
             entry.extended = []
+            entry.share = nil
             if case .directory(let below) = entry.content {
                 entry.content = .directory(plain(below))
             }

@@ -198,6 +198,13 @@ struct GeneratedService {
                 ExtendedAttribute(name: "user.\u{301}", value: blob()),
             ]
         }
+        // Below the root only: none of them lies in another.
+        if path.isEmpty, case .directory = entry.content, number(0...2) == 0 {
+            entry.share = DirectoryShare(
+                role: number(0...1) == 0 ? .offered : .inherited,
+                access: [nil, .readOnly, .readWrite].randomElement(using: &chance) ?? nil,
+                variable: number(0...3) == 0 ? "SET" : "")
+        }
         return entry
     }
 }

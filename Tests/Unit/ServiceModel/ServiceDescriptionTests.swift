@@ -126,7 +126,44 @@ private let long = String(repeating: "t", count: 129)
             Refusal(#""network": [{"tags": [1]}]"#, .wrongType, "network[0].tags[0]"),
             Refusal(#""read_only_filesystem": true"#, .unsupported, "read_only_filesystem"),
             Refusal(#""read_only_filesystem": 1"#, .wrongType, "read_only_filesystem"),
-            Refusal(#""shared_filesystems": [{}]"#, .unsupported, "shared_filesystems"),
+            Refusal(#""shared_filesystems": [{}]"#, .missingKey, "shared_filesystems[0].path"),
+            Refusal(#""shared_filesystems": {"path": "/a"}"#, .wrongType, "shared_filesystems"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/", "role": "shared"}]"#, .badName,
+                "shared_filesystems[0].path"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/a/../b", "role": "shared"}]"#, .badName,
+                "shared_filesystems[0].path"),
+            Refusal(
+                #"""
+                "config_declaration": {"path": "/a/x"},
+                "shared_filesystems": [{"path": "/a", "role": "shared"}]
+                """#, .badName, "shared_filesystems[0].path"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/a"}]"#, .missingKey,
+                "shared_filesystems[0].role"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/a", "role": "host"}]"#, .unsupported,
+                "shared_filesystems[0].role host"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/a", "role": "guest", "access": "wo"}]"#,
+                .unsupported, "shared_filesystems[0].access wo"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/a", "role": "guest", "tag": "a b"}]"#,
+                .badName, "shared_filesystems[0].tag"),
+            Refusal(
+                #""shared_filesystems": [{"path": "/a", "role": "guest", "env": "X"}]"#,
+                .unknownKey, "shared_filesystems[0].env"),
+            Refusal(
+                #"""
+                "shared_filesystems": [{"path": "/a", "role": "guest"},
+                                       {"path": "/a/b", "role": "shared"}]
+                """#, .duplicateKey, "shared_filesystems[1].path"),
+            Refusal(
+                #"""
+                "shared_filesystems": [{"path": "/a", "role": "shared", "tag": "t"},
+                                       {"path": "/b", "role": "shared", "tag": "t"}]
+                """#, .duplicateKey, "shared_filesystems[1].path"),
             Refusal(
                 #""possible_environment_workload": [1]"#, .unsupported,
                 "possible_environment_workload"),
