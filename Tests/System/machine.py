@@ -14,7 +14,8 @@ from pathlib import Path
 MIRROR = os.environ.get("CELAUT_MIRROR", "http://deb.debian.org/debian")
 # What the package depends on is in the root already: the machine has no network to fetch it.
 PACKAGES = ("systemd,systemd-sysv,dbus,e2fsprogs,libarchive13,libcap2,libgcc-s1,libseccomp2,"
-            "libsqlite3-0,libstdc++6,libsystemd0,busybox-static")
+            "libsqlite3-0,libstdc++6,libsystemd0,busybox-static,"
+            "sudo")
 HOST_UNIT = """\
 [Unit]
 Description=What a container lacks of a machine

@@ -5,91 +5,18 @@ import hmac
 import json
 import re
 import shutil
-import subprocess
-import threading
-import time
 
 import pytest
 
-from conftest import REPOSITORY
+from inside import (
+    DAEMONS, Load, address, answers, ctl, ctl_json, echo_box, instances, listing, main_pid, processes,
+    readme_section, readme_words, repacked, start_echo, type_in, wait_serving)
 from machine import wait_until
 
-DAEMONS = ("box-builder", "sandbox-supervisor", "gateway-broker")
 # Short, so that a test of the watchdog is; the unit as it comes has a longer one.
 WATCHDOG = "[Service]\nWatchdogSec=2s\n"
-
-
-def readme_words(heading):
-    """The commands of a section of the README."""
-    text = (REPOSITORY / "README.md").read_text()
-    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    block = re.search(r"```sh\n(.*?)```", section, re.S)[1]
-    return [line.split("#")[0].strip() for line in block.splitlines() if line.split("#")[0].strip()]
-
-
-def listing(machine):
-    """Every file of the system but what every day changes."""
-    return set(machine.execute(
-        "sh", "-c", "find / -xdev ( -path /proc -o -path /sys -o -path /dev -o -path /tmp "
-        "-o -path /var/log -o -path /var/cache -o -path /var/lib/dpkg -o -path /var/lib/apt "
-        "-o -path /run/systemd -o -path /run/log ) -prune -o -print".replace("(", "\\(").replace(
-            ")", "\\)")).stdout.splitlines())
-
-
-def ctl(machine, *words, check=True):
-    return machine.execute("celautctl", *words, check=check)
-
-
-def ctl_json(machine, *words):
-    return json.loads(ctl(machine, *words, "--format", "json").stdout)
-
-
-def instances(machine, *words):
-    return {one["name"]: one for one in ctl_json(machine, "ps", *words)}
-
-
-def echo_box(folder):
-    """A service that says back what it is told."""
-    (folder / "rootfs/bin").mkdir(parents=True)
-    (folder / "rootfs/tmp").mkdir()
-    shutil.copy("/bin/busybox", folder / "rootfs/bin/busybox")
-    start = folder / "rootfs/start"
-    start.write_text("#!/bin/busybox sh\necho started\n"
-                     "exec /bin/busybox nc -ll -p 7000 -e /bin/busybox cat\n")
-    start.chmod(0o755)
-    limits = {"mem_limit": 64 << 20, "disk_space": 64 << 20}
-    (folder / "service.json").write_text(json.dumps({
-        "tag": "echo", "architecture": "linux/amd64",
-        "resources": {"at_init": limits, "at_most": limits}, "init": {"entry_path": ["start"]},
-        "api": [{"port": 7000, "transport": "tcp"}]}))
-
-
-def start_echo(machine, name):
-    ctl(machine, "run", "--detach", "--name", name, "echo")
-    return address(machine, name)
-
-
-def address(machine, name):
-    [slot] = instances(machine)[name]["addresses"]
-    return slot["address"].rsplit(":", 1)
-
-
-def answers(machine, where, word="hello"):
-    done = machine.execute(
-        "sh", "-c", f"echo {word} | timeout 3 busybox nc {where[0]} {where[1]}", check=False)
-    return done.stdout == f"{word}\n"
-
-
-def main_pid(machine, daemon):
-    return int(machine.execute(
-        "systemctl", "show", "--value", "--property=MainPID", f"celaut-{daemon}.service").stdout)
-
-
-def wait_serving(machine, daemon, other_than=None):
-    def serving():
-        pid = main_pid(machine, daemon)
-        return pid not in (0, other_than) and ctl(machine, "status", check=False).returncode == 0
-    wait_until(serving, 30, f"{daemon} serves")
+# The block of the README's section that upgrades, removes and purges.
+AFTERWARDS = 1
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +31,8 @@ def installed(before, machine, package):
     for words in readme_words("Installing"):
         if words.startswith("deploy/packaging/build"):
             continue
-        machine.execute("sh", "-c", f"cd /root && {words.replace('sudo ', '')}")
+        type_in(machine, words)
+    (machine.root / "root" / package.name).unlink()
     for daemon in DAEMONS:
         folder = machine.root / f"etc/systemd/system/celaut-{daemon}.service.d"
         folder.mkdir(parents=True)
@@ -146,37 +74,6 @@ def test_a_user_of_the_machine_may_start_services_and_cannot_reach_the_store(mac
         assert refused.returncode != 0, refused.stdout
     finally:
         machine.execute("userdel", "somebody")
-
-
-class Load:
-    """Requests through the node, one after the other, as long as the context lasts; all must be
-    answered in the end, each within a few seconds."""
-
-    PATIENCE = 10.0
-
-    def __init__(self, machine, where):
-        self.machine, self.where = machine, where
-        self.done, self.failures, self.longest = 0, [], 0.0
-        self.is_over = threading.Event()
-        self.thread = threading.Thread(target=self.work)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self.thread.join()
-
-    def work(self):
-        while not self.is_over.is_set():
-            start = time.monotonic()
-            while not answers(self.machine, self.where, f"word-{self.done}"):
-                if time.monotonic() - start > self.PATIENCE:
-                    self.failures.append(f"request {self.done} after {self.PATIENCE} s")
-                    break
-            self.longest = max(self.longest, time.monotonic() - start)
-            self.done += 1
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)
@@ -243,6 +140,76 @@ def test_a_daemon_is_restarted_by_the_command_and_its_log_is_in_the_journal(mach
     assert {row["name"] for row in rows} >= set(DAEMONS)
 
 
+def test_every_command_in_the_text_of_the_readme_does_what_it_is_said_to(machine):
+    commands = re.findall(r"`((?:sudo )?(?:celautctl|systemctl|man) [^`]+)`", readme_section("Installing"))
+    assert len(commands) > 4, commands
+    for words in commands:
+        if words.startswith("man "):
+            page = machine.root / f"usr/share/man/man{8 if 'broker' in words else 1}"
+            assert (page / f"{words.split()[1]}.{page.name[-1]}.gz").exists(), words
+        elif "--follow" in words:
+            assert "ready" in type_in(machine, f"timeout 3 {words} || test $? = 124").stdout, words
+        else:
+            type_in(machine, words)
+    for daemon in DAEMONS:
+        wait_serving(machine, daemon)
+
+
+def test_the_words_of_the_tour_work_on_an_installed_node(machine):
+    """With another service in the place of redis: the machine has no network to make that one from."""
+    folder = machine.root / "root/deploy/examples/redis"
+    folder.mkdir(parents=True)
+    echo_box(folder, tag="redis", port=6379)
+    lines = [words for words in readme_words("A tour", 1) if words.startswith("celautctl")]
+    assert len(lines) > 9, lines
+    for words in lines:
+        if "--follow" in words or "observe" in words:
+            words = f"timeout 2 {words} || test $? = 124"
+        if " tunnel " in words:
+            wait_until(lambda: answers(machine, address(machine, "cache")), 10, "it answers")
+            said = type_in(machine, f"timeout 10 {words}", answers="over the tunnel\n").stdout
+            assert said == "over the tunnel\n", said
+        elif " diff " in words:
+            # Its second box is an example's id: any other box.
+            type_in(machine, words.replace(words.split()[-1], "echo"), check=False)
+        else:
+            type_in(machine, words)
+    assert (machine.root / "root/redis.celaut.bee").exists()
+    ctl(machine, "boxes", "remove", "redis")
+
+
+def kept_descriptors(machine):
+    return int(machine.execute(
+        "systemctl", "show", "--value", "--property=NFileDescriptorStore",
+        "celaut-sandbox-supervisor.service").stdout)
+
+
+def test_systemd_keeps_what_each_instance_is_known_by_until_it_ends(machine):
+    assert kept_descriptors(machine) == 0
+    for name in ("one", "two"):
+        start_echo(machine, name)
+    wait_until(lambda: kept_descriptors(machine) == 4, 10, "a pidfd and a namespace of each")
+    for word in ("restart", "kill --kill-whom=main --signal=KILL"):
+        pid = main_pid(machine, "sandbox-supervisor")
+        type_in(machine, f"systemctl {word} celaut-sandbox-supervisor")
+        wait_serving(machine, "sandbox-supervisor", other_than=pid)
+        assert kept_descriptors(machine) == 4
+        ids = [one["id"] for one in instances(machine).values()]
+        found = [line for line in machine.journal("-u", "celaut-sandbox-supervisor").splitlines()
+                 if "found again" in line][-2:]
+        assert all("by=descriptor" in line for line in found), found
+        assert all(any(one in line for line in found) for one in ids), found
+    ctl(machine, "stop", "--grace", "0s", "one")
+    wait_until(lambda: kept_descriptors(machine) == 2, 10, "those of the one that runs")
+    # A stop lets go of the store: the instance is found by its record.
+    machine.execute("systemctl", "stop", "celaut-sandbox-supervisor.service")
+    assert kept_descriptors(machine) == 0
+    assert answers(machine, address(machine, "two"))
+    wait_until(lambda: kept_descriptors(machine) == 2, 10, "it is kept again")
+    ctl(machine, "stop", "--grace", "0s", "two")
+    wait_until(lambda: kept_descriptors(machine) == 0, 10, "nothing is kept")
+
+
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_a_stopped_daemon_comes_back_by_its_socket(machine, daemon):
     machine.execute("systemctl", "stop", f"celaut-{daemon}.service")
@@ -299,12 +266,12 @@ def test_a_secret_among_the_credentials_is_what_tokens_are_made_with(machine):
 def test_an_upgrade_leaves_instances_running(machine, package, tmp_path):
     where = start_echo(machine, "upgraded")
     pids = {daemon: main_pid(machine, daemon) for daemon in DAEMONS}
-    newer = repacked(package, tmp_path)
-    shutil.copy(newer, machine.root / "root/newer.deb")
+    shutil.copy(repacked(package, tmp_path), machine.root / "root/celaut_newer.deb")
     with Load(machine, where) as load:
-        machine.execute("dpkg", "-i", "/root/newer.deb")
+        type_in(machine, readme_words("Installing", AFTERWARDS)[0], answers="y\n")
         for daemon in DAEMONS:
             wait_serving(machine, daemon, other_than=pids[daemon])
+    (machine.root / "root/celaut_newer.deb").unlink()
     assert not load.failures and load.done > 0, load.failures
     assert instances(machine)["upgraded"]["phase"] == "ready"
     ctl(machine, "stop", "--grace", "0s", "upgraded")
@@ -329,19 +296,6 @@ def test_instances_start_while_a_later_package_is_unpacked_also_if_the_launcher_
         wait_serving(machine, daemon, other_than=pids[daemon])
     wait_until(lambda: answers(machine, where), 10, "it answers after the upgrade")
     ctl(machine, "stop", "--grace", "0s", "between")
-
-
-def repacked(package, folder, name="newer.deb", launcher=None):
-    """The same package with a later version, and another launcher where one is given."""
-    tree, newer = folder / "tree", folder / name
-    subprocess.run(["dpkg-deb", "-R", package, tree], check=True, timeout=120)
-    if launcher is not None:
-        (tree / "usr/lib/celaut/sandbox-launcher").write_bytes(launcher)
-    control = tree / "DEBIAN/control"
-    control.write_text(re.sub(r"^(Version: .*)$", r"\1.1", control.read_text(), flags=re.M))
-    subprocess.run(["dpkg-deb", "-Znone", "-b", tree, newer], check=True, timeout=120,
-                   stdout=subprocess.DEVNULL)
-    return newer
 
 
 def test_configuration_that_was_changed_survives_an_upgrade(machine, package, tmp_path):
@@ -374,16 +328,9 @@ def test_after_a_power_loss_boxes_are_there_and_instances_are_told_as_lost(machi
     ctl(machine, "stop", "--grace", "0s", "after")
 
 
-def processes(machine):
-    """What runs of the package, or in an instance of it."""
-    told = machine.execute(
-        "sh", "-c", "for one in /proc/[0-9]*/exe; do readlink $one; done", check=False).stdout
-    return [line for line in told.splitlines() if "celaut" in line or "busybox" in line]
-
-
 def test_removing_ends_everything_and_leaves_the_state(machine):
     start_echo(machine, "last")
-    machine.execute("dpkg", "--remove", "celaut", timeout=120)
+    type_in(machine, readme_words("Installing", AFTERWARDS)[1], answers="y\n")
     wait_until(lambda: not processes(machine), 5, "no process of ours is left")
     assert machine.path("/var/lib/celaut/box-builder/index.sqlite").exists()
     assert machine.path("/etc/celaut/gateway-broker.toml").exists()
@@ -392,7 +339,7 @@ def test_removing_ends_everything_and_leaves_the_state(machine):
 def test_purging_leaves_nothing(machine, before):
     for daemon in DAEMONS:
         shutil.rmtree(machine.root / f"etc/systemd/system/celaut-{daemon}.service.d")
-    machine.execute("dpkg", "--purge", "celaut")
+    type_in(machine, readme_words("Installing", AFTERWARDS)[2], answers="y\n")
     left = {path for path in listing(machine) - before["files"] if not path.startswith("/root/")}
     assert not left, sorted(left)
     assert machine.execute("getent", "passwd").stdout == before["users"]
