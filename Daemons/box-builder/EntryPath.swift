@@ -30,8 +30,7 @@ package struct EntryPath: Equatable, Sendable {
     package static let nameBytesMax = 255
     // LIMIT: PATH_MAX of Linux without its NUL: a longer path cannot be opened at once.
     package static let pathBytesMax = 4_095
-    // LIMIT: directories within directories. Real trees stay under 40; walking one is recursive.
-    package static let depthMax = 64
+    package static let depthMax = FileTree.depthMax
 
     package let names: [String]
 

@@ -15,9 +15,10 @@ package struct FileTree: Equatable, Sendable {
         self.entries = entries
     }
 
-    // LIMIT: names on the way to an entry. The tree is walked by recursion, a few hundred bytes of
-    // stack a level; real trees are less than 30 deep.
-    package static let depthMax = 128
+    // LIMIT: names on the way to an entry, the entry's own counted, whatever a tree comes from: an
+    // archive, an image's layer, a package or a value. The tree is walked by recursion, a few
+    // hundred bytes of stack a level; real trees are less than 40 deep. Past it TOO_DEEP.
+    package static let depthMax = 64
 
     // LIMIT: entries of a tree. Ten times a large distribution's root; 150 bytes each stay within
     // the 64 MiB an import may use.

@@ -1,6 +1,7 @@
 """Boxes made for tests: trees as tar streams, good and bad, and their service.json."""
 
 import copy
+import hashlib
 import io
 import json
 import os
@@ -54,6 +55,26 @@ def tar_bytes(entries, mode="w"):
         for info, content in entries:
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def image_bytes(*layers, plain=None):
+    """An image layout of the layers, as a tar; its configuration names the tars of `plain`, if given."""
+    entries = []
+
+    def blob(content):
+        digest = hashlib.sha256(content).hexdigest()
+        entries.append(entry(f"blobs/sha256/{digest}", content))
+        return {"digest": f"sha256:{digest}", "size": len(content), "mediaType": "x.tar"}
+    descriptors = [blob(layer) for layer in layers]
+    said = {"architecture": "amd64", "os": "linux"}
+    if plain is not None:
+        said["rootfs"] = {"type": "layers", "diff_ids": [
+            f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in plain]}
+    config = blob(json.dumps(said).encode())
+    manifest = blob(json.dumps({"config": config, "layers": descriptors}).encode())
+    entries.append(entry("index.json", json.dumps({"manifests": [manifest]}).encode()))
+    entries.append(entry("oci-layout", b'{"imageLayoutVersion": "1.0.0"}'))
+    return tar_bytes(entries)
 
 
 def script(*lines):
