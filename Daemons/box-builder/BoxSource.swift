@@ -70,8 +70,8 @@ package enum BoxSource {
                     for: options.architecture, named: options.image)
                 let layered = makeTree(log)
                 for layer in layers {
-                    let file = SharedDescriptor(try open(layer))
-                    try layered.addLayer(file, outerBytes: outer.archiveBytes)
+                    let file = SharedDescriptor(try open(layer.blob))
+                    try layered.addLayer(layer, file, outerBytes: outer.archiveBytes)
                 }
                 return try layered.tree()
             }

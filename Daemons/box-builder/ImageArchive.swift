@@ -2,11 +2,20 @@ import Interfaces
 import ServiceModel
 import Syscalls
 
+/// A layer of an image.
+struct ImageLayer: Equatable {
+    /// Of the layer as it is in the archive, compressed or not.
+    let blob: ContentDigest
+    /// Of the tar in it; nil where the image does not say.
+    let plain: ContentDigest?
+}
+
 /// The archive of one container image or several, read as a tree: an OCI image layout
 /// (image-spec, image-layout.md) or what `docker save` writes.
 ///
-/// Keeps true: the layers it gives have the digests they are named by. Refuses images that are not
-/// for the architecture, and a choice that is not one.
+/// Keeps true: the layers it gives have the digests they are named by, and are as many as the
+/// configuration of the image names. Refuses images that are not for the architecture, and a choice
+/// that is not one.
 struct ImageArchive {
     // LIMIT: layers of an image; container engines stop at 127.
     private static let layersMax = 512
@@ -19,7 +28,7 @@ struct ImageArchive {
     private struct Candidate: Equatable {
         let names: [String]
         let platform: String
-        let layers: [ContentDigest]
+        let layers: [ImageLayer]
     }
 
     private var candidates: [Candidate] = []
@@ -47,7 +56,7 @@ struct ImageArchive {
     }
 
     /// The layers of the image that is meant, the lowest first.
-    func layers(for architecture: String, named name: String) throws(Fault) -> [ContentDigest] {
+    func layers(for architecture: String, named name: String) throws(Fault) -> [ImageLayer] {
         let named = name.isEmpty ? candidates : candidates.filter { Self.isNamed($0.names, name) }
         guard !named.isEmpty else {
             throw Fault(
@@ -124,15 +133,37 @@ struct ImageArchive {
             }
             layers.append(try documents.blob(layer))
         }
-        var words = platform.map(Self.words) ?? ""
-        if words.isEmpty {
-            let descriptor = try JSONObjectView(manifest["config"], name: "\(manifest.name) config")
-            let digest = try documents.blob(descriptor)
-            let config = try JSONObjectView(
-                try documents.document(digest, "config", open: open), name: "config")
-            words = Self.words(config)
+        let descriptor = try JSONObjectView(manifest["config"], name: "\(manifest.name) config")
+        let config = try JSONObjectView(
+            try documents.document(try documents.blob(descriptor), "config", open: open),
+            name: "config \(descriptor.optionalText("digest"))")
+        let said = platform.map(Self.words) ?? ""
+        candidates.append(
+            Candidate(
+                names: names, platform: said.isEmpty ? Self.words(config) : said,
+                layers: try Self.layers(layers, config)))
+    }
+
+    /// Layers with what the configuration names them by (image-spec, config.md: `rootfs.diff_ids`).
+    /// Where it has no `rootfs` it is no image's, and only the blobs have names.
+    private static func layers(
+        _ blobs: [ContentDigest], _ config: JSONObjectView
+    ) throws(Fault) -> [ImageLayer] {
+        guard config["rootfs"] != nil else {
+            return blobs.map { ImageLayer(blob: $0, plain: nil) }
         }
-        candidates.append(Candidate(names: names, platform: words, layers: layers))
+        let root = try JSONObjectView(config["rootfs"], name: "\(config.name) rootfs")
+        let names = root.texts("diff_ids")
+        guard names.count == blobs.count else {
+            throw .invalid(
+                .malformed, subject: "\(root.name) diff_ids", limit: UInt64(blobs.count),
+                actual: UInt64(names.count))
+        }
+        var layers: [ImageLayer] = []
+        for (blob, name) in zip(blobs, names) {
+            layers.append(ImageLayer(blob: blob, plain: try ImageDocuments.digest(name)))
+        }
+        return layers
     }
 
     /// "linux/amd64"; empty where it says nothing.
@@ -152,28 +183,20 @@ struct ImageArchive {
         let configDigest = try saved(configName)
         let config = try JSONObjectView(
             try documents.document(configDigest, configName, open: open), name: configName)
-        let root = try JSONObjectView(config["rootfs"], name: "\(configName) rootfs")
-        let expected = root.texts("diff_ids")
         let paths = image.texts("Layers")
-        guard paths.count == expected.count, paths.count <= Self.layersMax else {
-            throw .invalid(
-                .malformed, subject: "\(image.name) Layers", limit: UInt64(expected.count),
+        guard paths.count <= Self.layersMax else {
+            throw .tooLarge(
+                subject: "\(image.name) Layers", limit: UInt64(Self.layersMax),
                 actual: UInt64(paths.count))
         }
-        var layers: [ContentDigest] = []
-        for (path, expected) in zip(paths, expected) {
-            let digest = try saved(path)
-            // The configuration names a layer by its plain tar. One that is compressed is told by
-            // its own name, which `saved` has checked.
-            let isNamed = path.hasPrefix("blobs/sha256/")
-            guard isNamed || expected == "sha256:\(digest.hex)" else {
-                throw Fault(.corrupt, subject: path)
-            }
-            layers.append(digest)
-        }
+        // Its layers have no other names.
+        _ = try JSONObjectView(config["rootfs"], name: "\(configName) rootfs")
+        var blobs: [ContentDigest] = []
+        for path in paths { blobs.append(try saved(path)) }
         candidates.append(
             Candidate(
-                names: image.texts("RepoTags"), platform: Self.words(config), layers: layers))
+                names: image.texts("RepoTags"), platform: Self.words(config),
+                layers: try Self.layers(blobs, config)))
     }
 
     /// A file of the archive that may be named by its digest, and then must have it.

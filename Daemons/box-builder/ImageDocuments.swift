@@ -24,24 +24,29 @@ struct ImageDocuments {
 
     /// The blob a descriptor names (image-spec, descriptor.md).
     func blob(_ descriptor: JSONObjectView) throws(Fault) -> ContentDigest {
-        let name = try descriptor.text("digest")
+        let named = try Self.digest(try descriptor.text("digest"))
+        let path = "blobs/sha256/\(named.hex)"
+        guard let (digest, bytes) = content(path) else {
+            throw .invalid(.fileMissing, subject: path)
+        }
+        guard digest == named else { throw Fault(.corrupt, subject: path) }
+        if let size = descriptor.integer("size"), UInt64(clamping: size) != bytes {
+            throw Fault(
+                .corrupt, subject: path, limit: UInt64(clamping: size), actual: bytes)
+        }
+        return digest
+    }
+
+    /// "sha256:" and 64 digits (image-spec, descriptor.md: "Digests").
+    static func digest(_ name: String) throws(Fault) -> ContentDigest {
         let parts = name.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2 else { throw .invalid(.malformed, subject: "digest \(name)") }
         guard parts[0] == "sha256" else {
             throw Fault(.unsupported, subject: "digest \(name)", lines: ["sha256"])
         }
-        guard parts[1].utf8.count == 64,
-            parts[1].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
+        guard let digest = Hexadecimal.bytes(parts[1]).flatMap({ ContentDigest($0) }),
+            digest.hex == parts[1]
         else { throw .invalid(.malformed, subject: "digest \(name)") }
-        let path = "blobs/sha256/\(parts[1])"
-        guard let (digest, bytes) = content(path) else {
-            throw .invalid(.fileMissing, subject: path)
-        }
-        guard digest.hex == parts[1] else { throw Fault(.corrupt, subject: path) }
-        if let size = descriptor.integer("size"), UInt64(clamping: size) != bytes {
-            throw Fault(
-                .corrupt, subject: path, limit: UInt64(clamping: size), actual: bytes)
-        }
         return digest
     }
 

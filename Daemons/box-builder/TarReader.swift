@@ -5,7 +5,7 @@ internal import Interfaces
 internal import Syscalls
 
 /// Where the archive's bytes come from: a descriptor whose sender may be slow, silent or gone.
-@safe final class TarSource {
+@safe final class TarSource: ArchiveBytes {
     // LIMIT: how long a silent sender is waited for before `isCancelled` is asked again.
     private static let patience: Int32 = 100
     // LIMIT: bytes of one read; a pipe holds as much.
@@ -30,7 +30,6 @@ internal import Syscalls
         unsafe buffer.deallocate()
     }
 
-    /// The next bytes; empty at the end, nil for a failure that is now in `fault`.
     func next() -> UnsafeRawBufferPointer? {
         do throws(Errno) {
             while true {
@@ -94,14 +93,15 @@ struct TarHeader {
     private static let retriesMax = 16
 
     private let archive: OpaquePointer
-    private let source: TarSource
+    private let source: any ArchiveBytes
+    private let feed: ArchiveFeed
     private let isChecked: Bool
     /// Of the content of the last entry, as its header has it, what was not read yet. A file that
     /// ends in a hole may leave some: it reads as zeros.
     private(set) var contentBytesLeft: UInt64 = 0
 
     /// - Parameter isChecked: the bytes are known to be all there are.
-    init(source: TarSource, isChecked: Bool = false) throws(Fault) {
+    init(source: any ArchiveBytes, isChecked: Bool = false) throws(Fault) {
         self.isChecked = isChecked
         // SAFETY (all of this type): the handle is made here, used by one thread and freed in deinit;
         // entries and texts that it owns are copied before its next call.
@@ -110,22 +110,9 @@ struct TarHeader {
         }
         unsafe self.archive = archive
         self.source = source
+        feed = ArchiveFeed(source)
         unsafe archive_read_support_format_tar(archive)
-        // Named one by one: "all" would run programs of the machine for formats of long ago.
-        unsafe archive_read_support_filter_gzip(archive)
-        unsafe archive_read_support_filter_bzip2(archive)
-        unsafe archive_read_support_filter_xz(archive)
-        unsafe archive_read_support_filter_zstd(archive)
-        let context = unsafe Unmanaged.passUnretained(source).toOpaque()
-        let opened = unsafe archive_read_open(
-            archive, context, nil,
-            { _, context, start in
-                guard let context = unsafe context, let start = unsafe start else { return -1 }
-                let source = unsafe Unmanaged<TarSource>.fromOpaque(context).takeUnretainedValue()
-                guard let bytes = unsafe source.next() else { return -1 }
-                unsafe start.pointee = bytes.baseAddress
-                return bytes.count
-            }, nil)
+        let opened = unsafe feed.open(archive)
         guard opened == ARCHIVE_OK else { throw failure(opened, of: "archive") }
     }
 

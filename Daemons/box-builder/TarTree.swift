@@ -88,12 +88,29 @@ package final class TarTree {
     /// holds is measured against what came from outside.
     ///
     /// - Parameter outer: the bytes that came.
-    func addLayer(_ archive: SharedDescriptor, outerBytes: UInt64) throws(Fault) {
+    /// - Throws: `CORRUPT` where the plain archive is not the one that the image's configuration names.
+    func addLayer(
+        _ layer: ImageLayer, _ archive: SharedDescriptor, outerBytes: UInt64
+    ) throws(Fault) {
         builder.beginLayer()
         sourceBytes = outerBytes
         try TextEncoding.withASCII { () throws(Fault) in
-            let reader = try TarReader(source: TarSource(archive, isCancelled), isChecked: true)
+            let source = TarSource(archive, isCancelled)
+            // One that is not compressed, and has its digest, is the one.
+            guard let named = layer.plain, named != layer.blob else {
+                let reader = try TarReader(source: source, isChecked: true)
+                return try readEntries(of: reader, isLayer: true) {}
+            }
+            let plain = try InflatedLayer(
+                source, bytesMax: Self.expansionBytesFree + outerBytes * Self.expansionMax)
+            let reader = try TarReader(source: plain, isChecked: true)
             try readEntries(of: reader, isLayer: true) {}
+            let digest = try plain.finish()
+            guard digest == named else {
+                throw Fault(
+                    .corrupt, subject: "layer sha256:\(layer.blob.hex)",
+                    lines: ["diff_id sha256:\(named.hex)", "unpacked sha256:\(digest.hex)"])
+            }
         }
     }
 

@@ -2,8 +2,9 @@
 gets an error that names the thing at fault, and leaves the store as it was."""
 
 import gzip
+import hashlib
 import io
-import json
+import lzma
 import tarfile
 
 import pytest
@@ -99,28 +100,11 @@ def test_a_layer_is_measured_against_the_archive_it_came_in(node, scratch):
     layer = scratch / "layer.tar.gz"
     zeros(layer, 2 * GIBIBYTE)
     image = scratch / "bomb-image.tar.gz"
-    image.write_bytes(gzip.compress(image_of(layer.read_bytes()), 1))
+    image.write_bytes(gzip.compress(boxes.image_bytes(layer.read_bytes()), 1))
     assert image.stat().st_size < 2 << 20
     with open(image, "rb") as file:
         fault = imported(node, file.fileno())
     assert fault.code == "TOO_LARGE" and fault.subject == "zeros", fault
-
-
-def image_of(*layers):
-    """An image layout of the layers, as a tar."""
-    import hashlib
-    entries = []
-
-    def blob(content):
-        digest = hashlib.sha256(content).hexdigest()
-        entries.append(entry(f"blobs/sha256/{digest}", content))
-        return {"digest": f"sha256:{digest}", "size": len(content), "mediaType": "x.tar"}
-    descriptors = [blob(layer) for layer in layers]
-    config = blob(json.dumps({"architecture": "amd64", "os": "linux"}).encode())
-    manifest = blob(json.dumps({"config": config, "layers": descriptors}).encode())
-    entries.append(entry("index.json", json.dumps({"manifests": [manifest]}).encode()))
-    entries.append(entry("oci-layout", b'{"imageLayoutVersion": "1.0.0"}'))
-    return boxes.tar_bytes(entries)
 
 
 @pytest.mark.parametrize("name, reason", [
@@ -128,13 +112,13 @@ def image_of(*layers):
     ("/.wh.etc", "PATH_ABSOLUTE"), (".wh.", "BAD_NAME")])
 def test_a_whiteout_that_names_a_path_outside_is_refused(node, name, reason):
     layer = boxes.tar_bytes([entry("probe", b"\x7fELF")])
-    fault = imported(node, image_of(layer, boxes.tar_bytes([entry(name)])))
+    fault = imported(node, boxes.image_bytes(layer, boxes.tar_bytes([entry(name)])))
     assert fault.code == "INVALID" and fault.reason == reason, fault
 
 
 def test_a_truncated_layer_is_told_by_its_digest(node):
     layer = boxes.tar_bytes([entry("probe", b"\x7fELF"), entry("data", bytes(50_000))])
-    whole = image_of(layer)
+    whole = boxes.image_bytes(layer)
     start = whole.index(layer)
     fault = imported(node, whole[:start + 1000] + bytes(len(layer) - 1000) + whole[start + len(layer):])
     assert fault.code == "CORRUPT" and "blobs/sha256/" in fault.subject, fault
@@ -149,9 +133,27 @@ def test_a_compressed_stream_that_ends_early_is_told_as_truncated(node, mode):
         assert fault.code == "INVALID" and fault.reason in ("TRUNCATED", "MALFORMED"), (kept, fault)
 
 
-def test_directories_a_hundred_deep_are_refused(node):
-    fault = imported(node, boxes.tar_bytes([entry("/".join("d" * 100), b"x")]))
-    assert fault.reason == "TOO_DEEP" and fault.fault.limit == 64, fault
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
+def test_a_layer_that_is_not_the_one_its_configuration_names_is_refused(node, compress):
+    """The blob is what its digest says; what is in it is not what the image was made with."""
+    layer = boxes.tar_bytes([entry("probe", b"\x7fELF"), entry("data", bytes(50_000))])
+    other = boxes.tar_bytes([entry("probe", b"\x7fELF"), entry("data", bytes(50_001))])
+    fault = imported(node, boxes.image_bytes(compress(layer), plain=[other]))
+    assert fault.code == "CORRUPT" and "layer sha256:" in fault.subject, fault
+    told = [f"diff_id sha256:{hashlib.sha256(other).hexdigest()}",
+            f"unpacked sha256:{hashlib.sha256(layer).hexdigest()}"]
+    assert fault.lines == told, fault
+    # Bytes behind the end of the tar count as well.
+    fault = imported(node, boxes.image_bytes(compress(layer + bytes(70_000)), plain=[layer]))
+    assert fault.code == "CORRUPT", fault
+
+
+def test_an_image_names_as_many_layers_as_it_has(node):
+    layer = boxes.tar_bytes([entry("probe", b"\x7fELF")])
+    for plain in ([], [layer, layer]):
+        fault = imported(node, boxes.image_bytes(layer, plain=plain))
+        assert (fault.code, fault.reason) == ("INVALID", "MALFORMED"), fault
+        assert "diff_ids" in fault.subject and fault.fault.limit == 1, fault
 
 
 @pytest.mark.parametrize("name", [b"bad\xff", b"\xc3\x28", b"d\xed\xa0\x80"])

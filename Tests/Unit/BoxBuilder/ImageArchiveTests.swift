@@ -99,6 +99,23 @@ struct ImageArchiveTests {
         #expect(#expect(throws: Fault.self) { try image.layout().imported() }?.code == .corrupt)
     }
 
+    @Test(
+        "is refused where a layer is not the one its configuration names, in either form",
+        arguments: [
+            (["sha256:" + String(repeating: "0", count: 64)], Fault.Code.corrupt),
+            (["sha256:00"], .invalid), (["00"], .invalid), (["md5:00"], .unsupported),
+            ([], .invalid),
+        ])
+    func plainNames(names: [String], code: Fault.Code) {
+        var image = Image(layers: [Tar().file("a", ""), Tar().file("b", "")])
+        image.plainNames = { Array($0.prefix(1)) + names }
+        for archive in [image.layout(), image.saved()] {
+            let fault = #expect(throws: Fault.self) { try archive.imported() }
+            #expect(fault?.code == code)
+            #expect(code != .corrupt || fault?.lines.first?.contains("diff_id sha256:0") == true)
+        }
+    }
+
     @Test("of several is the one for the architecture, or none")
     func architectures() throws {
         let image = Image(layers: [Tar().file("amd", "")], others: [Tar().file("arm", "")])
@@ -217,6 +234,8 @@ struct Image {
     /// What a file of the archive has instead; nil leaves it out.
     var alter: @Sendable (_ name: String, _ content: [UInt8]) -> [UInt8]? = { $1 }
     var sizeError = 0
+    /// What the configuration names the layers by.
+    var plainNames: @Sendable ([String]) -> [String] = { $0 }
 
     init(layers: [Tar], others: [Tar]? = nil, name: String = "latest") {
         self.layers = layers
@@ -235,7 +254,8 @@ struct Image {
     }
 
     private func config(_ layers: [Tar], _ architecture: String) -> [UInt8] {
-        let ids = layers.map { "\"sha256:\(Self.hex($0.bytes))\"" }.joined(separator: ",")
+        let names = plainNames(layers.map { "sha256:\(Self.hex($0.bytes))" })
+        let ids = names.map { "\"\($0)\"" }.joined(separator: ",")
         let text = """
             {"architecture":"\(architecture)","os":"linux","rootfs":{"type":"layers","diff_ids":[\(ids)]}}
             """
