@@ -1,4 +1,5 @@
 import Channel
+import FoundationEssentials
 package import Interfaces
 import Logging
 import ServiceModel
@@ -66,10 +67,12 @@ extension BoxBuilderService: BoxBuilderHandler {
         _ request: InspectBoxRequest, context: CallContext
     ) async throws(Fault) -> (InspectBoxReply, Parcel) {
         let index = index
-        let (record, holders) = try await loop.runBlocking { () throws(Fault) in
-            try index.find(request.box)
+        let (record, holders, proofs) = try await loop.runBlocking { () throws(Fault) in
+            let (record, holders) = try index.find(request.box)
+            return (record, holders, try index.proofs(of: record.id))
         }
         var reply = InspectBoxReply()
+        reply.reputationProofs = proofs.map { Data($0) }
         reply.summary = record.summary
         reply.holders = holders
         let parcel = Parcel()

@@ -110,7 +110,11 @@ package struct BoxExporter: Sendable {
             known.isEmpty
             ? try digests(of: record, form) { progress(step) }
             : [Hash(.sha3, value: record.id.bytes)]
-        writer.metadata(Metadata(hashes: hashes, tags: record.tags).encoded())
+        var metadata = Metadata(hashes: hashes, tags: record.tags)
+        metadata.reputationProofs = try index.proofs(of: record.id).compactMap {
+            try? Contract(decoding: $0)
+        }
+        writer.metadata(metadata.encoded())
         writer.service()
         try form.forEachPiece(in: store) { piece throws(Fault) in
             switch piece {

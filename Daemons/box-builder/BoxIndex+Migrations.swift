@@ -7,6 +7,7 @@ extension BoxIndex {
         roots(&migrator)
         forms(&migrator)
         numberedObjects(&migrator)
+        proofs(&migrator)
     }
 
     private static func boxes(_ migrator: inout DatabaseMigrator) {
@@ -84,6 +85,20 @@ extension BoxIndex {
     }
 
     private static func numberObjects(_ migrator: inout DatabaseMigrator) {
+    }
+
+    private static func proofs(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("5 proofs") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE proof (
+                        box INTEGER NOT NULL REFERENCES box ON DELETE CASCADE,
+                        -- A serialized Contract: where an opinion on the box stands.
+                        contract BLOB NOT NULL,
+                        PRIMARY KEY (box, contract)
+                    ) STRICT, WITHOUT ROWID;
+                    """)
+        }
     }
 
     private static func numberedObjects(_ migrator: inout DatabaseMigrator) {

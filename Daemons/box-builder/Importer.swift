@@ -37,6 +37,7 @@ package struct Importer: Sendable {
     ) throws(Fault) -> BoxSummary {
         var described = try read(description, isCancelled)
         if !request.tag.isEmpty { described.tags.append(request.tag) }
+        try BoxIndex.check(described.reputationProofs)
         let options = BoxSource.Options(
             kind: request.source, image: request.image, keepsOwners: request.keepOwners,
             architecture: described.service.architecture)
@@ -60,7 +61,11 @@ package struct Importer: Sendable {
                 }, isCancelled: isCancelled)
             tree.forEachFile { digest, _ in kept.insert(digest) }
             try Self.share(described.shares, in: &tree)
-            summary = try box(described, tree, contents, now, &kept, progress, isCancelled)
+            let made = try box(described, tree, contents, now, &kept, progress, isCancelled)
+            if let id = ServiceID(made.serviceIDBytes) {
+                try index.addProofs(described.reputationProofs, to: id)
+            }
+            summary = made
         } catch {
             failure = error
         }

@@ -29,9 +29,9 @@ package struct PackageImporter: Sendable {
         var failure: Fault?
         var kept: Set<ContentDigest> = []
         do throws(Fault) {
-            var names: [ContentDigest: [UInt8]] = [:]
+            var said = PackageIntake.Said()
             let result = try read(
-                source, request.codec, contents, forms, &names, progress, isCancelled)
+                source, request, contents, forms, &said, progress, isCancelled)
             guard expected == nil || expected == result.id else {
                 throw Fault(
                     .corrupt, subject: expected?.description ?? "",
@@ -53,7 +53,8 @@ package struct PackageImporter: Sendable {
                 isStored: contents.made.isEmpty && forms.made.isEmpty,
                 isCancelled)
             // Only what saves work later: the box is in.
-            try? index.nameBlocks(names)
+            try? index.nameBlocks(said.names)
+            try index.addProofs(said.proofs, to: result.id)
         } catch {
             failure = error
         }
@@ -75,14 +76,14 @@ package struct PackageImporter: Sendable {
     }
 
     private func read(
-        _ source: borrowing Descriptor, _ codec: Interfaces.Codec, _ contents: ImportedContents,
-        _ forms: ImportedContents, _ names: inout [ContentDigest: [UInt8]],
+        _ source: borrowing Descriptor, _ request: ImportPackageRequest,
+        _ contents: ImportedContents, _ forms: ImportedContents, _ said: inout PackageIntake.Said,
         _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
     ) throws(Fault) -> ServiceIntake.Result {
         var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
         var run = try Self.next(source, &buffer, isCancelled)
         guard !run.isEmpty else { throw .invalid(.truncated, subject: "package") }
-        guard let codec = codec == .unspecified ? Self.codec(of: run) : codec else {
+        guard let codec = request.codec == .unspecified ? Self.codec(of: run) : request.codec else {
             throw Fault(.unsupported, subject: "codec", lines: Self.codecs)
         }
         var step = ImportProgress()
@@ -93,6 +94,10 @@ package struct PackageImporter: Sendable {
                 step.bytes += UInt64(run.count)
                 progress(step)
                 run = try Self.next(source, &buffer, isCancelled)
+                let bytes = step.bytes + UInt64(run.count)
+                guard request.bytesMax == 0 || bytes <= request.bytesMax else {
+                    throw .tooLarge(subject: "package", limit: request.bytesMax, actual: bytes)
+                }
             }
         }
         switch codec {
@@ -106,7 +111,8 @@ package struct PackageImporter: Sendable {
             }
             try all { run throws(Fault) in try package.feed(run) }
             let intake = try package.end()
-            names = package.names
+            said = package.said
+            try BoxIndex.check(said.proofs)
             return try intake.finish()
         case .json:
             var intake = ValueIntake(store, contents, ServiceJSONReader())

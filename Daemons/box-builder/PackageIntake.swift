@@ -24,8 +24,15 @@ struct PackageIntake {
     /// pointers.
     private var refusal: Fault?
     private var blocks: [String: PointerExpansion.Block] = [:]
-    /// What blocks that are contents are named by.
-    private(set) var names: [ContentDigest: [UInt8]] = [:]
+    private(set) var said = Said()
+
+    /// What a package says beside its box.
+    struct Said {
+        /// What blocks that are contents are named by.
+        var names: [ContentDigest: [UInt8]] = [:]
+        /// Where opinions on the box stand.
+        var proofs: [Contract] = []
+    }
 
     // LIMIT: blocks of a package with pointers, whose names are held: as many as a tree has entries.
     private static let blocksMax = FileTree.entriesMax
@@ -59,7 +66,10 @@ struct PackageIntake {
         var rest = run
         while let event = try next(&rest) {
             switch event {
-            case .metadata, .service, .serviceEnds: continue
+            case .metadata(let bytes):
+                // What is no metadata says nothing: the box does not depend on it.
+                said.proofs = (try? Metadata(decoding: bytes))?.reputationProofs ?? []
+            case .service, .serviceEnds: continue
             case .bytes(let bytes): try take(bytes)
             case .blockBegins(let block): try begin(block)
             case .blockEnds: try close()
@@ -141,7 +151,7 @@ struct PackageIntake {
         guard computed == closed.name else { throw Self.corrupt(closed.name, computed) }
         // The whole of a content, and nothing else.
         if let length = closed.length, length == closed.bytes, let digest = intake.ended {
-            names[digest] = closed.name
+            said.names[digest] = closed.name
         }
     }
 
@@ -164,7 +174,7 @@ struct PackageIntake {
         }
         let isExact = block.bytes == 0 || Array(block.hash.finalize()) == block.name
         blocks[text] = PointerExpansion.Block(digest: digest, bytes: bytes, isExact: isExact)
-        if isExact { names[digest] = block.name }
+        if isExact { said.names[digest] = block.name }
     }
 
     private mutating func expand() throws(Fault) {

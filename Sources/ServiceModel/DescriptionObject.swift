@@ -36,6 +36,28 @@ struct DescriptionObject {
         }
     }
 
+    /// Bytes: a text, or an object whose `base64` says those that are none.
+    mutating func bytes(_ key: String) throws(DescriptionError) -> [UInt8]? {
+        guard let value = take(key) else { return nil }
+        return try Self.bytes(value, path(key))
+    }
+
+    private static func bytes(
+        _ value: JSONValue, _ path: String
+    ) throws(DescriptionError) -> [UInt8] {
+        if case .string(let text) = value { return Array(text.utf8) }
+        guard case .object = value else { throw DescriptionError(.wrongType, key: path) }
+        var object = try DescriptionObject(value, path: path)
+        guard let text = try object.text("base64") else {
+            throw DescriptionError(.missingKey, key: object.path("base64"))
+        }
+        guard let bytes = Base64.bytes(text) else {
+            throw DescriptionError(.malformed, key: object.path("base64"))
+        }
+        try object.finish()
+        return bytes
+    }
+
     mutating func integer(_ key: String) throws(DescriptionError) -> Int64? {
         switch take(key) {
         case nil: return nil
@@ -126,16 +148,13 @@ struct DescriptionObject {
         return names
     }
 
-    /// Names with a text each.
+    /// Names with bytes each.
     mutating func attributes(_ key: String) throws(DescriptionError) -> TextMap<[UInt8]> {
         guard let object = try object(key) else { return [:] }
         try bounded(object.members.count, path(key))
         var attributes: TextMap<[UInt8]> = [:]
         for (name, value) in object.members {
-            guard case .string(let text) = value else {
-                throw DescriptionError(.wrongType, key: object.path(name))
-            }
-            attributes[name] = Array(text.utf8)
+            attributes[name] = try Self.bytes(value, object.path(name))
         }
         return attributes
     }
@@ -188,9 +207,7 @@ struct DescriptionObject {
                 case .string(let tag): variables[name] = DataFormat(tags: tag.isEmpty ? [] : [tag])
                 default:
                     var format = try DescriptionObject(value, path: "\(path(key)).\(name)")
-                    variables[name] = DataFormat(
-                        tags: try format.names("tags"), prose: try format.text("prose") ?? "",
-                        formal: Array((try format.text("formal") ?? "").utf8))
+                    variables[name] = try format.definition()
                     try format.finish()
                 }
             }

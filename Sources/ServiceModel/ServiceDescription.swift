@@ -7,6 +7,9 @@ package struct ServiceDescription: Equatable, Sendable {
     package var service: Service
     /// The names to list the box under, not part of the service.
     package var tags: [String]
+    /// Where opinions on the service stand. Not part of the service, and so not of its id: an opinion
+    /// names the id (celaut-wire-facts: `Metadata.reputation_proofs`).
+    package var reputationProofs: [Contract] = []
     /// Directories of the box that are shared with children or inherited from the parent.
     package var shares: [SharedDirectory] = []
 
@@ -83,17 +86,16 @@ extension ServiceDescription {
         service = Service()
         tags = try object.tags("tag")
         service.prose = try object.text("prose") ?? ""
-        service.container.architecture = Architecture(tags: [try object.architecture()])
+        service.container.architecture = try object.architecture()
         service.container.initial = try object.entryPoint()
         service.container.resources = try object.resources()
         service.container.configDeclaration = try object.configDeclaration()
-        service.container.nodeProtocolStack = try object.names("node_protocol_stack").map {
-            ProtocolDefinition(tags: [$0])
-        }
+        service.container.nodeProtocolStack = try object.definitions("node_protocol_stack")
         service.container.environmentVariables = try object.variables("envs")
         service.api.slots = try object.slots()
         service.api.paymentContracts = try object.paymentContracts()
         service.networks = try object.networks()
+        reputationProofs = try object.reputationProofs()
         shares = try object.shares(used: [
             service.container.initial.entryPath, service.container.configDeclaration?.path ?? [],
         ])
@@ -129,16 +131,19 @@ extension DescriptionObject {
         "arm64": "linux/arm64", "aarch64": "linux/arm64",
     ]
 
-    fileprivate mutating func architecture() throws(DescriptionError) -> String {
-        guard let name = try text("architecture") else {
+    /// The first tag is the machine; others, prose and a formal description may say more of it.
+    fileprivate mutating func architecture() throws(DescriptionError) -> Architecture {
+        guard var architecture = try definition("architecture") else {
             throw DescriptionError(.missingKey, key: path("architecture"))
         }
+        let name = architecture.tags.first ?? ""
         guard let known = Self.architectures[name] else {
             throw DescriptionError(
                 .unsupported, key: "\(path("architecture")) \(name)",
                 accepted: ["linux/amd64", "linux/arm64"])
         }
-        return known
+        architecture.tags[0] = known
+        return architecture
     }
 
     fileprivate mutating func entryPoint() throws(DescriptionError) -> EntryPoint {
@@ -234,18 +239,8 @@ extension DescriptionObject {
                     .outOfRange, key: object.path("port"), limit: port < 1 ? 1 : 65_535,
                     actual: UInt64(clamping: port))
             }
-            // A list too, as existing projects write it; a slot has one transport.
-            let transports = try object.names("transport")
-            guard transports.count <= 1 else {
-                throw DescriptionError(.wrongType, key: object.path("transport"))
-            }
-            let transport = transports.first ?? "tcp"
-            guard ["tcp", "udp"].contains(transport.lowercased()) else {
-                throw DescriptionError(
-                    .unsupported, key: "\(object.path("transport")) \(transport)",
-                    accepted: ["tcp", "udp"])
-            }
-            var stack = try object.names("protocol").map { ProtocolDefinition(tags: [$0]) }
+            let transport = try object.transport()
+            var stack = try object.definitions("protocol")
             let prices = try object.prices("mu_per_call")
             if let app = try object.appProtocol() {
                 let known = app.methods
@@ -257,15 +252,14 @@ extension DescriptionObject {
             }
             try object.finish()
             if slots.contains(where: {
-                $0.port == UInt32(port) && $0.transportName == transport.lowercased()
+                $0.port == UInt32(port) && $0.transport.tags.first == transport.tags.first
             }) {
                 throw DescriptionError(.duplicateKey, key: object.path("port"))
             }
             slots.append(
                 Slot(
-                    port: UInt32(port),
-                    transport: ProtocolDefinition(tags: [transport.lowercased()]),
-                    protocolStack: stack, muPerCall: prices))
+                    port: UInt32(port), transport: transport, protocolStack: stack,
+                    muPerCall: prices))
         }
         return slots
     }
@@ -275,12 +269,8 @@ extension DescriptionObject {
         for (value, path) in try list("network") {
             var object = try DescriptionObject(value, path: path)
             var network = Network()
-            network.definition.tags = try object.names("tags")
-            network.definition.prose = try object.text("prose") ?? ""
-            network.definition.formal = Array((try object.text("formal") ?? "").utf8)
-            network.protocolStack = try object.names("protocol_stack").map {
-                ProtocolDefinition(tags: [$0])
-            }
+            network.definition = try object.definition()
+            network.protocolStack = try object.definitions("protocol_stack")
             network.environmentVariable = try object.text("environment_variable") ?? ""
             try object.finish()
             guard !network.definition.tags.isEmpty else {

@@ -10,7 +10,7 @@ struct Boxes: ParsableCommand {
         discussion: "Example:\n  celautctl boxes list",
         subcommands: [
             List.self, Inspect.self, Remove.self, Verify.self, Export.self, Import.self, Send.self,
-            Diff.self,
+            Receive.self, Diff.self, CodecList.self,
         ])
 
     struct List: ParsableCommand {
@@ -46,6 +46,8 @@ struct Boxes: ParsableCommand {
         private struct Report: Encodable {
             let box: BoxReport
             let holders: [String]
+            /// Where opinions on it stand: claims, to be checked there.
+            let reputationProofs: [ContractReport]
         }
 
         func run() {
@@ -55,15 +57,19 @@ struct Boxes: ParsableCommand {
                 let (reply, _) = try await session.asked { () async throws(Fault) in
                     try await session.boxBuilder.inspectBox(request)
                 }
-                let report = Report(box: BoxReport(reply.summary), holders: reply.holders)
+                let report = Report(
+                    box: BoxReport(reply.summary), holders: reply.holders,
+                    reputationProofs: reply.reputationProofs.compactMap {
+                        ContractReport(Array($0))
+                    })
                 switch format {
                 case .json: Printer.json(report)
                 case .table:
                     let holders =
                         report.holders.isEmpty ? "-" : report.holders.joined(separator: ", ")
-                    for line in Printer.aligned(report.box.rows + [["held by", holders]]) {
-                        Printer.line(line)
-                    }
+                    let proofs = report.reputationProofs.map { ["reputation", $0.text] }
+                    let rows = report.box.rows + [["held by", holders]] + proofs
+                    for line in Printer.aligned(rows) { Printer.line(line) }
                 }
                 return .success
             }

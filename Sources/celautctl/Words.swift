@@ -67,4 +67,13 @@ package enum Words {
         }
         return text
     }
+
+    /// Text of somebody else without what moves a terminal's cursor or changes its colours.
+    package static func printable(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map {
+                    $0.properties.generalCategory == .control ? "\u{FFFD}" : $0
+                }))
+    }
 }

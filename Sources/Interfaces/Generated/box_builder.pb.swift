@@ -707,6 +707,10 @@ package nonisolated struct InspectBoxReply: Sendable {
   /// Who holds it, sorted.
   package var holders: [String] = []
 
+  /// Where opinions on it stand: serialized Contract messages of models/celaut.proto. Claims of those
+  /// who made the box or sent it.
+  package var reputationProofs: [Data] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1001,6 +1005,9 @@ package nonisolated struct ImportPackageRequest: Sendable {
   /// A tag to list the box under. At most 128 bytes; may be empty. Names that come with a package are
   /// not taken: who sends it could take the name of another box.
   package var tag: String = String()
+
+  /// TOO_LARGE where more bytes than this are sent; 0 for no such bound.
+  package var bytesMax: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1666,7 +1673,7 @@ nonisolated extension InspectBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InspectBoxReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}summary\0\u{1}holders\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}summary\0\u{1}holders\0\u{3}reputation_proofs\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1676,6 +1683,7 @@ nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Mes
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._summary) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.holders) }()
+      case 3: try { try decoder.decodeRepeatedBytesField(value: &self.reputationProofs) }()
       default: break
       }
     }
@@ -1692,12 +1700,16 @@ nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.holders.isEmpty {
       try visitor.visitRepeatedStringField(value: self.holders, fieldNumber: 2)
     }
+    if !self.reputationProofs.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.reputationProofs, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: InspectBoxReply, rhs: InspectBoxReply) -> Bool {
     if lhs._summary != rhs._summary {return false}
     if lhs.holders != rhs.holders {return false}
+    if lhs.reputationProofs != rhs.reputationProofs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2246,7 +2258,7 @@ nonisolated extension VerifySummary: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension ImportPackageRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImportPackageRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}codec\0\u{3}expected_id\0\u{1}tag\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}codec\0\u{3}expected_id\0\u{1}tag\0\u{3}bytes_max\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2257,6 +2269,7 @@ nonisolated extension ImportPackageRequest: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularEnumField(value: &self.codec) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.expectedID) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.tag) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytesMax) }()
       default: break
       }
     }
@@ -2272,6 +2285,9 @@ nonisolated extension ImportPackageRequest: SwiftProtobuf.Message, SwiftProtobuf
     if !self.tag.isEmpty {
       try visitor.visitSingularStringField(value: self.tag, fieldNumber: 3)
     }
+    if self.bytesMax != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesMax, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2279,6 +2295,7 @@ nonisolated extension ImportPackageRequest: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.codec != rhs.codec {return false}
     if lhs.expectedID != rhs.expectedID {return false}
     if lhs.tag != rhs.tag {return false}
+    if lhs.bytesMax != rhs.bytesMax {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -59,6 +59,30 @@ struct DescriptionTests {
                 "api[0].methods.f.in"
             ),
             (#""payment_contracts": [{}]"#, .missingKey, "payment_contracts[0].ledger"),
+            (#""reputation_proofs": {}"#, .wrongType, "reputation_proofs"),
+            (#""reputation_proofs": [{}]"#, .missingKey, "reputation_proofs[0].ledger"),
+            (
+                #""reputation_proofs": [{"ledger": "l", "mu_per_unit": 1}]"#, .unknownKey,
+                "reputation_proofs[0].mu_per_unit"
+            ),
+            (
+                #""reputation_proofs": [{"ledger": "l"}, {"ledger": "l"}]"#, .duplicateKey,
+                "reputation_proofs[1]"
+            ),
+            (
+                #""node_protocol_stack": [{"formal": {"base64": "!"}}]"#, .malformed,
+                "node_protocol_stack[0].formal.base64"
+            ),
+            (
+                #""node_protocol_stack": [{"formal": {}}]"#, .missingKey,
+                "node_protocol_stack[0].formal.base64"
+            ),
+            (#""node_protocol_stack": [{"tag": "x"}]"#, .unknownKey, "node_protocol_stack[0].tag"),
+            (#""api": [{"port": 1, "transport": ["tcp", "udp"]}]"#, .wrongType, "api[0].transport"),
+            (
+                #""api": [{"port": 1, "transport": {"prose": "x"}}]"#, .unsupported,
+                "api[0].transport "
+            ),
         ])
     func refusals(member: String, condition: DescriptionError.Condition, key: String) {
         let error = refusal("{\(Self.minimal), \(member)}")
@@ -87,6 +111,55 @@ struct DescriptionTests {
         #expect(api.paymentContracts[0].contract?.xattrs == ["address": [0x61]])
         #expect(api.paymentContracts[0].muPerUnit == Amount(n: "70"))
         #expect(try Api(decoding: api.encoded()) == api)
+    }
+
+    @Test("says in all three ways what can be said in three ways")
+    func definitions() throws {
+        let three = #"{"tags": ["a", "b"], "prose": "p", "formal": {"base64": "AP8="}}"#
+        let text = """
+            {"architecture": {"tags": ["amd64", "sse4.2"], "prose": "with vectors"},
+             "init": {"entry_path": ["x"], "xattrs": {"k": {"base64": "AA=="}, "t": "text"}},
+             "node_protocol_stack": ["http", \(three)],
+             "envs": {"E": \(three)}, "config_declaration": {"format": \(three)},
+             "api": [{"port": 1, "transport": {"tags": ["TCP"], "prose": "p"},
+                      "protocol": [\(three), "http"], "cost_function": \(three)}],
+             "network": [{"tags": "n", "formal": {"base64": "AP8="},
+                          "protocol_stack": [\(three)]}]}
+            """
+        let full = Definition(tags: ["a", "b"], prose: "p", formal: [0, 255])
+        let service = try ServiceDescription.read(Array(text.utf8)).service
+        let container = service.container
+        #expect(
+            container.architecture
+                == Definition(tags: ["linux/amd64", "sse4.2"], prose: "with vectors"))
+        #expect(container.initial.xattrs == ["k": [0], "t": Array("text".utf8)])
+        #expect(container.nodeProtocolStack == [Definition(tags: ["http"]), full])
+        #expect(container.environmentVariables == ["E": full])
+        #expect(container.configDeclaration?.format == full)
+        let slot = service.api.slots[0]
+        #expect(slot.transport == Definition(tags: ["tcp"], prose: "p"))
+        #expect(slot.transportName == "tcp")
+        #expect(slot.protocolStack.prefix(2) == [full, Definition(tags: ["http"])])
+        #expect(slot.appProtocol?.costFunction == full)
+        #expect(service.networks[0].definition == Definition(tags: ["n"], formal: [0, 255]))
+        #expect(service.networks[0].protocolStack == [full])
+    }
+
+    @Test("says where opinions on the service stand, which are no part of its bytes")
+    func proofs() throws {
+        let text = """
+            {\(Self.minimal), "reputation_proofs": [
+             {"ledger": "ergo", "xattrs": {"token": {"base64": "AP8="}}},
+             {"ledger": {"tags": ["other"], "prose": "p"}}]}
+            """
+        let description = try ServiceDescription.read(Array(text.utf8))
+        var first = Contract()
+        first.ledger = Ledger(tags: ["ergo"])
+        first.xattrs = ["token": [0, 255]]
+        #expect(description.reputationProofs.first == first)
+        #expect(description.reputationProofs.map(\.ledger?.prose) == ["", "p"])
+        let without = try ServiceDescription.read(Array("{\(Self.minimal)}".utf8))
+        #expect(description.service == without.service && without.reputationProofs.isEmpty)
     }
 
     @Test("says what it wants of its gateway: the file's format, the protocols, the networks")
