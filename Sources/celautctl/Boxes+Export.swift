@@ -37,8 +37,13 @@ extension Boxes {
 
         @Argument(help: "The box: its id, a prefix of 8 digits or more, or a tag.")
         var box: String
-        @Option(help: "The codec: proto3, json, json+zip or bee.")
-        var codec = CodecName.proto3
+        @Option(help: "The codec: proto3, json, json+zip or bee (default: proto3).")
+        var codec: CodecName?
+        @Option(
+            help: ArgumentHelp(
+                "What another node understands (boxes codecs): the codec that both do is chosen.",
+                valueName: "file"))
+        var codecsOf: String?
         @Option(
             name: .shortAndLong,
             help: ArgumentHelp("Where to write; - is standard output.", valueName: "file"))
@@ -63,9 +68,16 @@ extension Boxes {
             }
         }
 
+        func validate() throws {
+            guard codec == nil || codecsOf == nil else {
+                throw ValidationError("Name the codec, or whose codecs to choose from: not both.")
+            }
+        }
+
         func run() {
             let format = options.format
             Session.run(options) { session, _ async throws(Complaint) in
+                let codec = try codecsOf.map(CodecName.common(file:)) ?? codec ?? .proto3
                 var target = try ExportTarget(output)
                 var request = ExportBoxRequest()
                 request.box = box

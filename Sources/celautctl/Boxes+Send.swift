@@ -9,20 +9,32 @@ extension Boxes {
     /// `celautctl boxes send`: from one node to another, without what that one has.
     struct Send: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Sends a box to another node of this machine.",
+            abstract: "Sends a box to another node, here or elsewhere.",
             discussion: """
                 The other node is asked which contents it has; those are not sent. It computes the id over \
-                the whole.
+                the whole. To a node elsewhere it goes through any stream of bytes, both ways, to a \
+                "celautctl boxes receive" there: the standard streams of a command (--over), or our own \
+                (--to -).
 
-                Example:
+                Examples:
                   celautctl boxes send redis --to /var/tmp/other/run --tag redis
+                  celautctl boxes send redis --over "ssh HOST celautctl boxes receive --tag redis"
+                  socat EXEC:"celautctl boxes send redis --to -" TCP:HOST:4040
                 """)
 
         @Argument(help: "The box: its id, a prefix of 8 digits or more, or a tag.")
         var box: String
-        @Option(help: ArgumentHelp("The other node's directory of sockets.", valueName: "dir"))
-        var to: String
-        @Option(name: .shortAndLong, help: "A tag to list the box under there.")
+        @Option(
+            help: ArgumentHelp(
+                "The other node's directory of sockets; - for the standard streams.",
+                valueName: "dir"))
+        var to: String?
+        @Option(
+            help: ArgumentHelp(
+                "A command of the shell that ends in \"celautctl boxes receive\" elsewhere.",
+                valueName: "command"))
+        var over: String?
+        @Option(name: .shortAndLong, help: "With --to DIR: a tag to list the box under there.")
         var tag = ""
         @OptionGroup var options: NodeOptions
 
@@ -39,22 +51,56 @@ extension Boxes {
             let alreadyPresent: Bool
         }
 
+        func validate() throws {
+            guard (to == nil) != (over == nil) else {
+                throw ValidationError("Name where the box goes: --to or --over, one of them.")
+            }
+            guard tag.isEmpty || (over == nil && to != "-") else {
+                throw ValidationError("Who receives the box names it: boxes receive --tag.")
+            }
+        }
+
         func run() {
             let format = options.format
             Session.run(options) { session, _ async throws(Complaint) in
-                let other = Session(loop: session.loop, runtime: to)
-                let report = try await send(from: session, to: other)
+                let report = try await report(session)
+                let stream: Terminal.Stream = to == "-" ? .error : .output
                 switch format {
-                case .json: Printer.json(report)
+                case .json: Printer.json(report, to: stream)
                 case .table:
-                    Printer.line(
-                        """
+                    let text = """
                         Sent \(report.id.prefix(16)): \(Words.bytes(report.bytesSent)); \
                         \(Words.bytes(report.bytesSaved)) were there already.
-                        """)
+
+                        """
+                    Printer.emit(Array(text.utf8), to: stream)
                 }
                 return .success
             }
+        }
+
+        private func report(_ session: Session) async throws(Complaint) -> Report {
+            if let over {
+                let (sent, pid) = try await sent(over: over, session)
+                // Its complaint, where it has one, comes before ours.
+                _ = await session.loop.runBlocking { try? Process.wait(pid: pid) }
+                return try sent.get()
+            }
+            guard let to, to != "-" else {
+                return try await BoxSending(session: session, stream: .standard()).send(box)
+            }
+            return try await send(from: session, to: Session(loop: session.loop, runtime: to))
+        }
+
+        /// The stream is closed when this returns, so that the command can end.
+        private func sent(
+            over command: String, _ session: Session
+        ) async throws(Complaint) -> (Result<Report, Complaint>, pid: Int32) {
+            let (stream, pid) = try ExchangeStream.over(command)
+            let sent = await Self.outcome { () async throws(Complaint) in
+                try await BoxSending(session: session, stream: stream).send(box)
+            }
+            return (sent, pid)
         }
 
         private func send(
@@ -97,7 +143,7 @@ extension Boxes {
                 alreadyPresent: box.alreadyPresent)
         }
 
-        private static func outcome<Value>(
+        static func outcome<Value>(
             _ work: () async throws(Complaint) -> Value
         ) async -> Result<Value, Complaint> {
             do throws(Complaint) {
@@ -107,7 +153,7 @@ extension Boxes {
             }
         }
 
-        private static func pipe(_ known: [UInt8]) throws(Complaint) -> (Parcel, Parcel) {
+        static func pipe(_ known: [UInt8]) throws(Complaint) -> (Parcel, Parcel) {
             do throws(Errno) {
                 let ends = try Pipe()
                 let target = Parcel(try ends.writing.duplicate())
@@ -137,7 +183,7 @@ extension Session {
     private static let listBytesMax = 400_000 * 32
 
     /// The id of a box, and the SHA-256 of its contents, one behind the other.
-    fileprivate func contents(
+    func contents(
         of box: String, bytesMin: UInt64
     ) async throws(Complaint) -> ([UInt8], [UInt8]) {
         var request = ListContentsRequest()
@@ -151,7 +197,7 @@ extension Session {
     }
 
     /// Those of some digests that this node does not have.
-    fileprivate func missing(among digests: [UInt8]) async throws(Complaint) -> [UInt8] {
+    func missing(among digests: [UInt8]) async throws(Complaint) -> [UInt8] {
         var request = MissingContentsRequest()
         request.kind = .sha2256
         let asked = request

@@ -83,20 +83,30 @@ struct Packing {
             _ = parcel
             return Words.hex(reply.summary.serviceIDBytes)
         }
-        guard !source.contains("://") else {
-            throw Complaint(
-                "The dependency \(source) is somewhere on the network.",
-                hint: "Fetch it first and name its folder: what a box is made of must be here.",
-                code: .invalidInput)
-        }
         let path = ProjectFiles.path(source, in: files.folder)
         guard File.exists(path) else {
+            guard !Self.isElsewhere(source) else {
+                throw Complaint(
+                    "The dependency \(source) is somewhere on a network.",
+                    hint: "Fetch it first, at the commit you mean, and name its folder: what a box "
+                        + "is made of must be here, and the same tomorrow.", code: .invalidInput)
+            }
             throw Complaint(
                 "The dependency \(source) is neither an id (64 digits) nor a folder of the project.",
                 hint: "Looked for: \(path)", code: .notFound)
         }
         progress.show("packing the dependency \(source)")
         return try await pack(path, above: above).box.id
+    }
+
+    /// Whether it is written as git and others write what they fetch: "https://…", "git@host:path",
+    /// "path.git".
+    private static func isElsewhere(_ source: String) -> Bool {
+        if source.contains("://") || source.hasSuffix(".git") { return true }
+        guard let host = source.split(separator: ":", maxSplits: 1).first, host != source else {
+            return false
+        }
+        return host.contains("@") && !host.contains("/")
     }
 
     /// The file that tells the service the ids of what it depends on.

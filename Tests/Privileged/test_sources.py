@@ -292,7 +292,10 @@ def test_projects_that_depend_on_each_other_are_refused(node, folder):
 
 
 @pytest.mark.parametrize("source, told", [
-    ("nowhere", "neither an id"), ("https://example.org/x", "on the network"), ("0" * 64, "000000")])
+    ("nowhere", "neither an id"), ("0" * 64, "000000"),
+    *[(source, f"{source} is somewhere on a network") for source in (
+        "https://example.org/x", "git+https://example.org/x.git#v1", "git@example.org:team/x",
+        "ssh://git@example.org/x", "../x.git")]])
 def test_a_dependency_that_is_not_there_is_refused_by_its_name(node, folder, source, told):
     made = project(folder / "lost", config={"dependencies": {"X": source}})
     projects.busybox(made / "rootfs")

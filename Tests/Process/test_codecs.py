@@ -1,8 +1,11 @@
 """A box is the same in every codec, for readers that share no code with ours."""
 
+import hashlib
 import json
 import os
 import random
+import re
+import subprocess
 import tarfile
 
 import pytest
@@ -12,6 +15,7 @@ import canonical
 import identity
 import wire_client as w
 from boxes import described, entry
+from node import CELAUTCTL
 from test_exchange import export, import_bytes, refused
 
 SEED = int(os.environ.get("CELAUT_SEED", random.randrange(1 << 32)))
@@ -166,3 +170,124 @@ def test_a_content_that_is_longer_than_declared_is_refused(node):
         if data[place:place + 4] == (70_000).to_bytes(4, "little"):
             data[place:place + 4] = (7).to_bytes(4, "little")
     assert refused(node, bytes(data)).code == "INVALID"
+
+
+# The file by which two nodes find a codec.
+
+def fits(value, schema):
+    """Whether a value is what a schema of JSON Schema says, as far as ours use it."""
+    kinds = {"object": dict, "array": list, "string": str}
+    assert set(schema) <= {"$schema", "title", "description", "type", "required", "properties", "const",
+                           "items", "maxItems", "pattern"}, schema
+    return ((("const" not in schema) or value == schema["const"])
+            and (("type" not in schema) or isinstance(value, kinds[schema["type"]]))
+            and all(key in value for key in schema.get("required", []))
+            and all(fits(value[key], one) for key, one in schema.get("properties", {}).items() if key in value)
+            and (not isinstance(value, list) or len(value) <= schema.get("maxItems", len(value)))
+            and (not isinstance(value, list) or all(fits(one, schema.get("items", {})) for one in value))
+            and (("pattern" not in schema) or bool(re.search(schema["pattern"], value))))
+
+
+SCHEMA = json.loads((canonical.MODELS / "codecs.schema.json").read_text())
+
+
+def test_the_node_says_which_codecs_it_understands_as_the_schema_has_it():
+    done = subprocess.run([CELAUTCTL, "boxes", "codecs", "--format", "json"], stdout=subprocess.PIPE, check=True)
+    assert done.stdout == (canonical.MODELS / "codecs.json").read_bytes()
+    said = json.loads(done.stdout)
+    assert fits(said, SCHEMA)
+    assert said["hashes"] == [hash.hexdigest() for hash in (
+        hashlib.sha3_256(), hashlib.sha256(), hashlib.blake2b(digest_size=32))]
+    for change in ({"version": 2}, {"codecs": ["x"] * 65}, {"hashes": ["AB"]}, {"codecs": "proto3"}):
+        assert not fits({**said, **change}, SCHEMA)
+    table = subprocess.run([CELAUTCTL, "boxes", "codecs"], stdout=subprocess.PIPE, text=True, check=True)
+    assert [line.split()[0] for line in table.stdout.splitlines()[1:]] == [
+        "proto3", "json", "json+zip", "SHA3-256", "SHA-256", "BLAKE2b-256"]
+
+
+@pytest.mark.parametrize("theirs, codec", [
+    (["json+zip", "json", "cbor"], "json"), (["x", "json+zip"], "json+zip"), (["json", "proto3"], "proto3")])
+def test_an_export_chooses_the_codec_that_both_understand(node, tmp_path, theirs, codec):
+    box = node.import_box(boxes.tar_bytes([START]), DESCRIPTION).service_id
+    file, out = tmp_path / "codecs.json", tmp_path / "box"
+    file.write_text(json.dumps({"version": 1, "codecs": theirs, "hashes": [], "more": [1]}))
+    done = node.command("boxes", "export", box.hex(), "--codecs-of", file, "-o", out, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["codec"] == codec
+    assert canonical.service_id(CODECS[codec][1](out.read_bytes())) == box
+    node.remove_box(box)
+
+
+@pytest.mark.parametrize("text, told", [
+    ('{"version":1,"codecs":["cbor"],"hashes":[]}', "no codec in common"),
+    ('{"version":2,"codecs":["json"],"hashes":[]}', "does not say"), ("", "does not say"),
+    ("x" * 20_000, "cannot be read")])
+def test_a_file_without_a_common_codec_is_told_and_nothing_is_written(node, tmp_path, text, told):
+    file = tmp_path / "codecs.json"
+    file.write_text(text)
+    done = node.command("boxes", "export", "ab" * 32, "--codecs-of", file, "-o", tmp_path / "box")
+    assert done.returncode in (65, 66) and told in done.stderr, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["codecs.json"]
+
+
+# JSON that another program wrote.
+
+def test_json_of_another_program_has_the_same_value_and_the_id_of_its_canonical_form(node):
+    """Members in any order, spaces, escapes, absent defaults said and said defaults absent: the id is
+    computed over the canonical form of the values, so it is that of the box."""
+    box, sent = check(node, [START], DESCRIPTION)
+    said = json.loads(sent["json"])
+
+    def turned(value):
+        if isinstance(value, dict):
+            return {key: turned(value[key]) for key in reversed(list(value))}
+        return [turned(one) for one in value] if isinstance(value, list) else value
+    said["container"]["resources"]["atInit"]["memLimit"] = int(
+        said["container"]["resources"]["atInit"]["memLimit"])
+    said["prose"], said["possibleEnvironmentWorkload"] = None, []
+    said["container"]["init"]["xattrs"] = {}
+    said["api"]["slot"][0]["transport"]["formal"] = ""
+    for text in (json.dumps(turned(said)), json.dumps(said, indent=7, ensure_ascii=True),
+                 "\n\t " + json.dumps(said, ensure_ascii=False) + " \r\n"):
+        # A line's end is also the start of a service in proto3: what begins with one has to be named.
+        assert import_bytes(node, text.encode(), codec=w.box.CODEC_JSON).service_id == box
+        node.remove_box(box)
+
+
+@pytest.mark.parametrize("path", [["other"], ["container", "init", "entry_path"], ["api", "slot", 0, "name"]])
+def test_json_with_a_member_nobody_knows_is_refused_by_its_path(node, path):
+    """Nothing is dropped: the value would be another than its writer meant."""
+    _, sent = check(node, [START], DESCRIPTION)
+    said = json.loads(sent["json"])
+    inside = said
+    for step in path[:-1]:
+        inside = inside[step]
+    inside[path[-1]] = "x"
+    fault = refused(node, json.dumps(said).encode())
+    assert (fault.code, fault.reason) == ("INVALID", "MALFORMED")
+    assert fault.subject.replace("[0]", ".0") == ".".join(map(str, path))
+
+
+def test_foreign_canonical_bytes_keep_their_id_and_are_not_written_as_values(node):
+    """The id is that of the bytes as they came, whatever their order: they go out as they came, and in
+    no codec that would give another id."""
+    start = identity.filesystem({"start": ("file", 0o755, boxes.script("exit 0"))})
+    ours = (identity.tags(1, "linux/amd64"), identity.blob(2, start), identity.blob(3, identity.blob(1, "start")))
+    foreign = {
+        "fields in another order": identity.blob(2, ours[2] + ours[1] + ours[0]),
+        "a field nobody knows": identity.blob(2, b"".join(ours) + identity.number(77, 1)),
+        "a default that is said": identity.blob(1, "") + identity.blob(2, b"".join(ours)),
+        "a field in two parts": identity.blob(2, ours[0] + ours[0] + ours[1] + ours[2]),
+    }
+    plain = import_bytes(node, identity.blob(2, b"".join(ours)))
+    for what, data in foreign.items():
+        box = import_bytes(node, data)
+        assert box.service_id == hashlib.sha3_256(data).digest() != plain.service_id, what
+        assert (box.entrypoint, box.architecture) == (plain.entrypoint, plain.architecture), what
+        assert export(node, box.service_id, w.box.CODEC_PROTO3)[0] == data, what
+        for codec in (w.box.CODEC_JSON, w.box.CODEC_JSON_ZIP):
+            with pytest.raises(w.Fault) as caught:
+                export(node, box.service_id, codec)
+            assert caught.value.code == "UNSUPPORTED" and caught.value.lines == ["proto3", "bee"], what
+        node.remove_box(box.service_id)
+    node.remove_box(plain.service_id)

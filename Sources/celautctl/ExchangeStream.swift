@@ -1,0 +1,130 @@
+import Interfaces
+import Syscalls
+
+/// A stream of bytes to another node's `celautctl`, both ways: its frames (Protocols/box_exchange.proto).
+///
+/// Keeps true: what comes is read frame by frame, within a bound, and nothing of it is believed.
+/// Reading and writing block: they are for worker threads.
+struct ExchangeStream: Sendable {
+    // LIMIT: bytes of a frame: those of every message between daemons.
+    private static let frameBytesMax = 65_536
+    // LIMIT: bytes of a box, or of a list of digests, in a frame: with what is around them they fit.
+    static let pieceBytesMax = 61_440
+
+    private let input: SharedDescriptor
+    private let output: SharedDescriptor
+
+    private init(_ input: consuming Descriptor, _ output: consuming Descriptor) {
+        self.input = SharedDescriptor(input)
+        self.output = SharedDescriptor(output)
+    }
+
+    /// Our own standard streams.
+    static func standard() throws(Complaint) -> ExchangeStream {
+        guard !Terminal.isTerminal(.input), !Terminal.isTerminal(.output),
+            let input = Terminal.duplicate(.input), let output = Terminal.duplicate(.output)
+        else {
+            throw Complaint(
+                "There is no other node at the standard streams.",
+                hint: "Connect them: celautctl boxes send BOX --over "
+                    + "\"ssh HOST celautctl boxes receive\"", code: .usage)
+        }
+        return ExchangeStream(input, output)
+    }
+
+    /// The standard streams of a command of the shell, which is started.
+    static func over(_ command: String) throws(Complaint) -> (ExchangeStream, pid: Int32) {
+        do throws(Errno) {
+            let to = try Pipe()
+            let from = try Pipe()
+            var plan = SpawnPlan(path: "/bin/sh", arguments: ["sh", "-c", command])
+            plan.environment = Process.environment()
+            plan.give(to.reading, as: 0)
+            plan.give(from.writing, as: 1)
+            plan.give(standardStream: 2, as: 2)
+            let pid = try started(plan)
+            return (ExchangeStream(from.keepReading(), to.keepWriting()), pid)
+        } catch {
+            throw Complaint("\"\(command)\" cannot be started: \(error).", code: .software)
+        }
+    }
+
+    private static func started(_ plan: borrowing SpawnPlan) throws(Errno) -> Int32 {
+        do throws(SpawnFailure) {
+            return try Process.spawn(plan)
+        } catch {
+            throw error.errno
+        }
+    }
+
+    // MARK: Frames
+
+    /// - Returns: nil where the other side ended the stream.
+    func read() throws(Complaint) -> ExchangeFrame.OneOf_Event? {
+        guard let head = try bytes(4) else { return nil }
+        let length = head.reduce(0) { $0 << 8 | Int($1) }
+        guard length <= Self.frameBytesMax, let body = try bytes(length) else { throw .noExchange }
+        let frame: ExchangeFrame
+        do throws(Fault) {
+            frame = try Body.decode(request: body)
+        } catch {
+            throw .noExchange
+        }
+        guard let event = frame.event else { throw .noExchange }
+        return event
+    }
+
+    func write(_ event: ExchangeFrame.OneOf_Event) throws(Complaint) {
+        var frame = ExchangeFrame()
+        frame.event = event
+        let body: [UInt8]
+        do throws(Fault) {
+            body = try Body.encode(frame)
+        } catch {
+            throw Complaint(error)
+        }
+        let length = UInt32(body.count)
+        let head = stride(from: 24, through: 0, by: -8).map {
+            UInt8(truncatingIfNeeded: length >> UInt32($0))
+        }
+        do throws(Errno) {
+            try File.writeAll(output.descriptor, head + body)
+        } catch {
+            throw Complaint("The stream cannot be written: \(error).", code: .unavailable)
+        }
+    }
+
+    /// Whether the other side says something, or ended the stream.
+    var hasNews: Bool {
+        (try? File.waitReadable(input.descriptor, milliseconds: 0)) ?? true
+    }
+
+    /// nil at the end.
+    private func bytes(_ count: Int) throws(Complaint) -> [UInt8]? {
+        var all: [UInt8] = []
+        do throws(Errno) {
+            while all.count < count {
+                let more = try File.read(input.descriptor, max: count - all.count)
+                if more.isEmpty { return nil }
+                all += more
+            }
+        } catch {
+            throw Complaint("The stream cannot be read: \(error).", code: .unavailable)
+        }
+        return all
+    }
+}
+
+extension Complaint {
+    static let noExchange = Complaint(
+        "What the other side says is no exchange of boxes.",
+        hint: "It must be \"celautctl boxes receive\", or \"celautctl boxes send\", and nothing "
+            + "else on its standard output.", code: .invalidInput)
+
+    /// - Parameter what: what was waited for.
+    static func exchangeEnded(_ what: String) -> Complaint {
+        Complaint(
+            "The other side ended the stream before its \(what).",
+            hint: "Its own complaint is on its standard error.", code: .unavailable)
+    }
+}
