@@ -12,22 +12,36 @@ from pathlib import Path
 import pytest
 
 import canonical
+import facts
 from projects import pack
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "deploy/examples"
 
 
 @pytest.fixture(scope="module")
-def start(node, tmp_path_factory):
+def packed(node, tmp_path_factory):
+    """Packs an example, once: its id."""
+    ids = {}
+
+    def example(name):
+        if name not in ids:
+            folder = tmp_path_factory.mktemp("examples") / name
+            shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("*.lock.json"))
+            box = pack(node, folder)
+            assert name in box["tags"]
+            ids[name] = box["id"]
+        return ids[name]
+    return example
+
+
+@pytest.fixture(scope="module")
+def start(node, packed):
     """Packs and starts an example: its (host, port)."""
     started = {}
 
     def example(name):
         if name not in started:
-            folder = tmp_path_factory.mktemp("examples") / name
-            shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("*.lock.json"))
-            box = pack(node, folder)
-            assert name in box["tags"]
+            packed(name)
             service = node.start_service(name, ready_ms=30_000)
             [address] = service.instance.addresses
             started[name] = service, (address.host, address.port)
@@ -47,18 +61,19 @@ def ask(address, method, path, body=None):
         connection.close()
 
 
-@pytest.mark.parametrize("name", ["redis", "web-site", "sat-solver"])
-def test_the_id_of_an_example_is_what_another_reader_computes(node, start, tmp_path, name):
-    start(name)
-    shown = node.command("boxes", "inspect", name, "--format", "json")
-    box = json.loads(shown.stdout)["box"]["id"]
-    file = tmp_path / "box.celaut"
-    done = node.command("boxes", "export", name, "--codec", "proto3", "-o", file)
-    assert done.returncode == 0, done.stderr
-    data = file.read_bytes()
-    assert hashlib.sha3_256(data).hexdigest() == box
-    # From the values alone, the tree read and written again by protobuf.
-    assert canonical.service_id(canonical.of_proto3(data)).hex() == box
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/service.json")))
+def test_another_reader_computes_the_id_of_every_example(node, packed, tmp_path, name):
+    box, sent = packed(name), {}
+    for codec in ("proto3", "json+zip"):
+        file = tmp_path / codec
+        done = node.command("boxes", "export", box, "--codec", codec, "-o", file)
+        assert done.returncode == 0, done.stderr
+        sent[codec] = file.read_bytes()
+    assert hashlib.sha3_256(sent["proto3"]).hexdigest() == box
+    # From the values alone: by the numbers of the facts; by the schema; of the files in the zip.
+    assert facts.service_id(sent["proto3"]) == box
+    assert canonical.service_id(canonical.of_proto3(sent["proto3"])).hex() == box
+    assert canonical.service_id(canonical.of_zip(sent["json+zip"])).hex() == box
 
 
 # redis

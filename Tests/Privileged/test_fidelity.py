@@ -1,6 +1,7 @@
 """A box shows the tree it was made of: looked at from outside, entry by entry, against what GNU tar
 and umoci unpack. The kinds of roots are both looked at."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -8,10 +9,12 @@ import random
 import shutil
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import boxes
+import projects
 import wire_client as w
 from boxes import described, entry
 from mounts import OpenedBox
@@ -240,6 +243,52 @@ def test_an_image_made_by_umoci_is_shown_as_umoci_unpacks_it(node, tmp_path):
     archive = subprocess.run(["tar", "-C", tmp_path / "layout", "-cf", "-", "."], check=True,
                              stdout=subprocess.PIPE).stdout
     box = node.import_box(archive, DESCRIPTION)
+    assert_same(shown(node, box), theirs)
+    node.remove_box(box.service_id)
+
+
+def made_by_buildah(folder, layers):
+    """An image of generated trees, each over what is left of the one before: (buildah, its tag)."""
+    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
+    print("seed", seed)
+    source = random.Random(seed)
+    buildah, tag = projects.Buildah(folder), "scratch"
+    for layer in range(layers):
+        container = buildah("from", "--quiet", tag).split()[-1]
+        inside, tree = Path(buildah("mount", container).strip()), folder / f"tree-{layer}"
+        generate(tree, source)
+        for path in sorted(inside.iterdir()):
+            if path.name != "start" and source.random() < 0.25:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        subprocess.run(["cp", "-a", tree, inside / f"layer-{layer}"], check=True)
+        shutil.copy2(tree / "start", inside / "start")
+        (inside / f"layer-{layer}-hard").hardlink_to(inside / f"layer-{layer}" / "start")
+        buildah("umount", container)
+        tag = f"made:{layer}"
+        buildah("commit", "--quiet", "--format", "oci", container, tag)
+        buildah("rm", container)
+    return buildah, tag
+
+
+def test_an_image_made_by_buildah_is_shown_as_umoci_unpacks_it(node, tmp_path):
+    buildah, tag = made_by_buildah(tmp_path, 3)
+    buildah.push(tag, f"oci:{tmp_path}/layout:1")
+    subprocess.run(["umoci", "unpack", "--image", f"{tmp_path}/layout:1", tmp_path / "final"],
+                   check=True, stdout=subprocess.DEVNULL)
+    theirs = unpacked(tmp_path / "final" / "rootfs")
+    box = node.import_box(archived(tmp_path / "layout"), DESCRIPTION)
+    assert_same(shown(node, box), theirs)
+    node.remove_box(box.service_id)
+
+
+def test_a_layer_made_by_buildah_is_shown_as_gnu_tar_unpacks_it(node, tmp_path):
+    """One layer, so that nothing has to be applied: the tar in it, read by GNU tar."""
+    buildah, tag = made_by_buildah(tmp_path, 1)
+    buildah.push(tag, f"oci:{tmp_path}/layout:1")
+    blobs = [path.read_bytes() for path in (tmp_path / "layout/blobs/sha256").iterdir()]
+    layer, = [blob for blob in blobs if blob.startswith(b"\x1f\x8b")]
+    theirs = extracted(gzip.decompress(layer), tmp_path / "final")
+    box = node.import_box(archived(tmp_path / "layout"), DESCRIPTION)
     assert_same(shown(node, box), theirs)
     node.remove_box(box.service_id)
 
