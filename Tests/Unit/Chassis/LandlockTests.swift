@@ -74,7 +74,7 @@ struct LandlockTests {
         let directory = try TemporaryDirectory()
         _ = try directory.write("old", "content")
         let codes = try attempts(in: directory.path) { _ throws(Errno) in
-            try Landlock.confine(root: try File.open("/", .path, [.directory]))
+            try Landlock.confine(root: try File.open("/", .path, [.directory]), terminals: nil)
         }
         #expect(codes.values.allSatisfy { $0 == 0 } && codes.count == Attempt.allCases.count)
     }
