@@ -76,38 +76,48 @@ struct Cgroups: Sendable {
     }
 
     /// The directories of an instance, in the order they are entered.
-    func paths(_ id: InstanceID) -> [String] {
+    func paths(_ id: InstanceID) -> [String] { paths(named: "\(id)") }
+
+    func paths(named name: String) -> [String] {
         switch kind {
         case .version1(let roots):
-            Self.controllers.compactMap { roots[$0] }.map { "\($0)/\(base)/\(id)" }
+            Self.controllers.compactMap { roots[$0] }.map { "\($0)/\(base)/\(name)" }
         case .version2(let root):
-            ["\(root)/\(id)"]
+            ["\(root)/\(name)"]
         }
     }
 
     func path(_ controller: String, _ id: InstanceID) -> String? {
+        path(controller, named: "\(id)")
+    }
+
+    private func path(_ controller: String, named name: String) -> String? {
         switch kind {
-        case .version1(let roots): roots[controller].map { "\($0)/\(base)/\(id)" }
-        case .version2(let root): "\(root)/\(id)"
+        case .version1(let roots): roots[controller].map { "\($0)/\(base)/\(name)" }
+        case .version2(let root): "\(root)/\(name)"
         }
     }
 
     /// Makes an instance's cgroups with its limits.
-    func make(_ id: InstanceID, _ limits: Limits) throws(CgroupFailure) {
-        for path in paths(id) { try Self.make(path) }
+    ///
+    /// - Returns: what tells the witness of an out-of-memory, and then what lets the payload in.
+    func make(
+        named name: String, _ limits: Limits
+    ) throws(CgroupFailure) -> [SharedDescriptor] {
+        for path in paths(named: name) { try Self.make(path) }
         switch kind {
-        case .version1: try limit1(id, limits)
-        case .version2: try limit2(id, limits)
+        case .version1: try limit1(name, limits)
+        case .version2: try limit2(name, limits)
         }
+        return try descriptors(name)
     }
 
-    /// What tells the witness of an out-of-memory, and then what lets the payload in.
-    func descriptors(_ id: InstanceID) throws(CgroupFailure) -> [SharedDescriptor] {
-        let paths = paths(id)
+    private func descriptors(_ name: String) throws(CgroupFailure) -> [SharedDescriptor] {
+        let paths = paths(named: name)
         do throws(Errno) {
             switch kind {
             case .version1:
-                guard let memory = path("memory", id) else { throw .noDevice }
+                guard let memory = path("memory", named: name) else { throw .noDevice }
                 var all = [try Self.watchMemory(memory)]
                 // Not cgroup.procs: to move a whole process the kernel waits for an RCU grace period
                 // (10 ms), and who enters has one thread.
@@ -137,28 +147,28 @@ struct Cgroups: Sendable {
 
     // MARK: Limits
 
-    private func limit1(_ id: InstanceID, _ limits: Limits) throws(CgroupFailure) {
-        if let memory = path("memory", id) {
+    private func limit1(_ name: String, _ limits: Limits) throws(CgroupFailure) {
+        if let memory = path("memory", named: name) {
             try Self.write("\(memory)/memory.limit_in_bytes", "\(limits.memoryBytes)")
             // There only where the kernel accounts swap; with it, swap is part of the limit.
             try Self.writeIfThere("\(memory)/memory.memsw.limit_in_bytes", "\(limits.memoryBytes)")
             try Self.writeIfThere("\(memory)/memory.swappiness", "0")
         }
-        if let pids = path("pids", id) {
+        if let pids = path("pids", named: name) {
             try Self.write("\(pids)/pids.max", "\(limits.processes)")
         }
-        if let cpu = path("cpu", id), limits.cpuQuotaUs != 0 {
+        if let cpu = path("cpu", named: name), limits.cpuQuotaUs != 0 {
             try Self.write("\(cpu)/cpu.cfs_period_us", "\(limits.cpuPeriodUs)")
             try Self.write("\(cpu)/cpu.cfs_quota_us", "\(limits.cpuQuotaUs)")
         }
-        if let io = path("blkio", id), limits.blockIoWeight != 0 {
+        if let io = path("blkio", named: name), limits.blockIoWeight != 0 {
             try Self.writeIfThere("\(io)/blkio.weight", "\(limits.blockIoWeight)")
             try Self.writeIfThere("\(io)/blkio.bfq.weight", "\(limits.blockIoWeight)")
         }
     }
 
-    private func limit2(_ id: InstanceID, _ limits: Limits) throws(CgroupFailure) {
-        let group = paths(id)[0]
+    private func limit2(_ name: String, _ limits: Limits) throws(CgroupFailure) {
+        let group = paths(named: name)[0]
         try Self.write("\(group)/memory.max", "\(limits.memoryBytes)")
         try Self.writeIfThere("\(group)/memory.swap.max", "0")
         try Self.write("\(group)/memory.oom.group", "1")

@@ -153,6 +153,7 @@ extension SandboxService: SandboxSupervisorHandler {
         isStopping = true
         changes.tellAll()
         outputs.tellAll()
+        workplace.next.close()
         // What still runs keeps it there.
         workplace.cgroups.leave()
     }

@@ -203,6 +203,7 @@ extension SandboxService {
         // A failure is also in the witness's record, which is read when it is gone.
         guard outcome == .started else { return }
         tell(id, .started)
+        makeNext()
         keep(id)
     }
 

@@ -52,6 +52,8 @@ package actor SandboxService {
     var outputs: OutputNews
     var isStopping = false
     var isMetering = false
+    var isMakingNext = false
+    var nextTimer: TimerToken?
     var isChangingLimits = false
     var limitWaiters: [CheckedContinuation<Void, Never>] = []
     /// What the service manager gave at the start, until it is looked at, and then until all are found.

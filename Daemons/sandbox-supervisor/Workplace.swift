@@ -10,6 +10,7 @@ struct Workplace: Sendable {
     let disks: DiskImages
     let meters: MeterBook
     let parts: OwnParts
+    let next: NextStart
 
     init(state: String, cgroups: Cgroups, maker: String) throws(Errno) {
         path = "\(state)/instances"
@@ -18,6 +19,7 @@ struct Workplace: Sendable {
         try File.makeDirectories(path, mode: 0o700)
         parts = OwnParts(hierarchies: cgroups.hierarchies, base: cgroups.base, state: state)
         disks = try DiskImages(directory: "\(state)/disks", maker: maker)
+        next = NextStart(disks: disks, cgroups: cgroups)
     }
 
     func directory(_ id: InstanceID) -> String { "\(path)/\(id)" }
@@ -46,15 +48,29 @@ struct Workplace: Sendable {
         } catch {
             throw LaunchFailure(step: "make instance directory", code: error.code)
         }
-        let disk: SharedDescriptor
+        let ready = next.take(id, limits)
+        return Prepared(
+            directory: held, disk: try disk(ready.disk, limits),
+            groups: try groups(ready.groups, id, limits))
+    }
+
+    private func disk(
+        _ ready: SharedDescriptor?, _ limits: Limits
+    ) throws(LaunchFailure) -> SharedDescriptor {
+        if let ready { return ready }
         do throws(DiskFailure) {
-            disk = try disks.make(diskBytes: limits.diskBytes)
+            return try disks.make(diskBytes: limits.diskBytes)
         } catch {
             throw LaunchFailure(step: error.subject, code: error.errno.code)
         }
+    }
+
+    private func groups(
+        _ ready: [SharedDescriptor]?, _ id: InstanceID, _ limits: Limits
+    ) throws(LaunchFailure) -> [SharedDescriptor] {
+        if let ready { return ready }
         do throws(CgroupFailure) {
-            try cgroups.make(id, limits)
-            return Prepared(directory: held, disk: disk, groups: try cgroups.descriptors(id))
+            return try cgroups.make(named: "\(id)", limits)
         } catch {
             throw LaunchFailure(step: "cgroup \(error.subject)", code: error.errno.code)
         }
