@@ -39,6 +39,14 @@ BAD = {
         described(init={"entry_path": ["plain"]}), "NOT_EXECUTABLE", "plain"),
     "an entrypoint that is a directory": (
         described(init={"entry_path": ["folder"]}), "NOT_EXECUTABLE", "folder"),
+    "a shared directory that is not in the box": (
+        described(shared_filesystems=[{"path": "/absent", "role": "shared"}]), "FILE_MISSING",
+        "shared_filesystems /absent"),
+    "a shared directory that is a file": (
+        described(shared_filesystems=[{"path": "/folder/inside", "role": "guest"}]), "FILE_MISSING",
+        "shared_filesystems /folder/inside"),
+    "a role that there is not": (
+        described(shared_filesystems=[{"path": "/folder", "role": "host"}]), None, "role host"),
     "port 0": (described(api=[{"port": 0, "transport": "tcp"}]), "OUT_OF_RANGE", "port"),
     "port 65,536": (described(api=[{"port": 65_536, "transport": "tcp"}]), "OUT_OF_RANGE", "port"),
     "a port below zero": (described(api=[{"port": -1, "transport": "tcp"}]), "OUT_OF_RANGE", "port"),

@@ -135,6 +135,33 @@ struct CanonicalReaderTests {
         blob(1, text(1, "d") + blob(4, inner))
     }
 
+    private static func directory(
+        _ name: String, _ more: [UInt8], _ below: [[UInt8]] = []
+    ) -> [UInt8] {
+        blob(1, text(1, name) + blob(4, below.flatMap { $0 }) + more)
+    }
+
+    @Test("takes what existing nodes say of shared directories, and what is no role as nothing")
+    func shares() throws {
+        func branch(_ name: String, _ pairs: [(String, String)]) -> [UInt8] {
+            Self.directory(name, pairs.flatMap { pair($0.0, $0.1) })
+        }
+        let bytes = inBox(
+            branch("a", [("shared", "YES"), ("access", "ro"), ("share_tag", "x")])
+                + branch("b", [("guest", "on"), ("share_env", "SET")])
+                + branch("c", [("shared", "false"), ("guest", "0"), ("access", "wo")]))
+        var runs = RunReader()
+        let shares = try runs.read(bytes) { _ in 7 }.tree.shares
+        #expect(
+            shares == [
+                SharedDirectory(
+                    path: ["a"],
+                    share: DirectoryShare(role: .offered, access: .readOnly, tag: "x")),
+                SharedDirectory(
+                    path: ["b"], share: DirectoryShare(role: .inherited, variable: "SET")),
+            ])
+    }
+
     static let refused: [(bytes: [UInt8], CanonicalError.Condition, path: String)] = [
         (inBox(file("a/b")), .badName, "?"),
         (inBox(file("")), .badName, "?"),
@@ -157,6 +184,19 @@ struct CanonicalReaderTests {
         (inBox(file("a", pair("xattr.security.capability", "x"))), .badAttribute, "a"),
         (inBox(file("a", pair("device.major", "1"))), .unsupported, "a"),
         (inBox(file("a", pair("link", "/x"))), .badLink, "a"),
+        (inBox(file("a", pair("shared", "true"))), .badAttribute, "a"),
+        (inBox(directory("d", pair("shared", "maybe"))), .badAttribute, "d"),
+        (inBox(directory("d", pair("shared", "1") + pair("guest", "true"))), .badAttribute, "d"),
+        (inBox(directory("d", pair("guest", "true") + pair("access", "x"))), .badAttribute, "d"),
+        (
+            inBox(directory("d", pair("guest", "true") + pair("share_tag", "a b"))), .badAttribute,
+            "d"
+        ),
+        (
+            inBox(
+                directory("d", pair("guest", "true"), [directory("e", pair("shared", "true"))])),
+            .badAttribute, "d/e"
+        ),
         (inBox(blob(1, text(1, "l") + blob(3, text(1, "relative")))), .badLink, "l"),
         (inBox(blob(1, text(1, "l") + blob(3, text(1, "/a")) + pair("link", "b"))), .badLink, "l"),
         (inBox(deep), .tooDeep, (0..<FileTree.depthMax).map { _ in "d" }.joined(separator: "/")),
