@@ -17,6 +17,7 @@ package final class Relay {
     let loop: EventLoop
     let limits: RelayLimits
     let shop: RelayWorkshop
+    private let turns = RelayTurns()
     private let policy: PublishPolicy
     private let wantSockets: (InstanceID, Transport, Int) -> Void
     private var instances: [InstanceID: RelayGroup] = [:]
@@ -38,6 +39,21 @@ package final class Relay {
         self.policy = policy
         self.shop = shop
         self.wantSockets = wantSockets
+        loop.part = { [weak self] in self?.takeTurn() ?? false }
+    }
+
+    /// Something is ready for a group.
+    func isReady(_ group: RelayGroup) {
+        turns.add(group)
+        loop.hasParts = true
+    }
+
+    private func takeTurn() -> Bool {
+        turns.take(isShared: instances.count + outsides.count > 1)
+    }
+
+    func forget(_ group: RelayGroup) {
+        turns.remove(group)
     }
 
     // MARK: Instances

@@ -21,6 +21,8 @@ package final class RelayEntrance {
     let traffic: RelayedTraffic
     var watch: WatchToken?
     var isPaused = false
+    /// It has its place among what is to be done.
+    var isQueued = false
     /// Of datagrams, by who sends.
     var flows: [IPv4Endpoint: DatagramFlow] = [:]
     weak var group: RelayGroup?

@@ -8,9 +8,6 @@ import Syscalls
 /// Keeps true: past the bounds connections wait in the kernel's backlog, where they cost this process
 /// nothing, and datagrams of new senders are dropped.
 final class RelayGroup {
-    // LIMIT: 64 connections are taken before other descriptors have their turn.
-    private static let acceptsPerTurn = 64
-
     let id: InstanceID
     unowned let relay: Relay
     var slots: [RelayedSlot] = []
@@ -22,6 +19,16 @@ final class RelayGroup {
     private var datagrams: SocketShelf?
     private var connections = 0
     private(set) var isClosed = false
+    /// What is ready, in its order; the first of it stands at `done`.
+    private var ready: [Ready] = []
+    private var done = 0
+    /// It has its place among the groups.
+    var isListed = false
+
+    private enum Ready {
+        case link(RelayLink)
+        case entrance(RelayEntrance)
+    }
 
     init(id: InstanceID, relay: Relay) {
         self.id = id
@@ -68,7 +75,7 @@ final class RelayGroup {
         entrance.group = self
         guard let listener = entrance.socket else { return entrance }
         entrance.watch = try relay.loop.watch(listener.descriptor, .readable) { [self] _ in
-            if slot.transport == .udp { receive(entrance) } else { accept(entrance) }
+            queue(entrance)
         }
         entrances.append(entrance)
         return entrance
@@ -91,20 +98,54 @@ final class RelayGroup {
         for entrance in entrances.reversed() where entrance.inside == holder { leave(entrance) }
     }
 
+    /// One; the next has its turn when all that was ready before it has had one.
     private func accept(_ entrance: RelayEntrance) {
-        for _ in 0..<Self.acceptsPerTurn {
-            guard hasRoom(entrance.slot) else { return pause(entrance) }
-            do throws(Errno) {
-                guard let listener = entrance.socket,
-                    let socket = try Socket.accept(listener.descriptor)
-                else { return }
-                take(RelaySocket(socket), entrance.slot, entrance)
-            } catch {
-                // Out of descriptors or memory: the rest waits in the kernel until the sweep.
-                pause(entrance)
-                relay.needSweep()
-                return
-            }
+        guard let listener = entrance.socket else { return }
+        guard hasRoom(entrance.slot) else { return pause(entrance) }
+        do throws(Errno) {
+            guard let socket = try Socket.accept(listener.descriptor) else { return }
+            take(RelaySocket(socket), entrance.slot, entrance)
+            queue(entrance)
+        } catch {
+            // Out of descriptors or memory: the rest waits in the kernel until the sweep.
+            pause(entrance)
+            relay.needSweep()
+        }
+    }
+
+    // MARK: Turns
+
+    func queue(_ link: RelayLink) { queue(.link(link)) }
+
+    private func queue(_ entrance: RelayEntrance) {
+        guard !entrance.isQueued else { return }
+        entrance.isQueued = true
+        queue(.entrance(entrance))
+    }
+
+    private func queue(_ one: Ready) {
+        guard !isClosed else { return }
+        ready.append(one)
+        relay.isReady(self)
+    }
+
+    var hasWork: Bool { done < ready.count }
+
+    /// Does what has been ready for longest.
+    func work() {
+        guard hasWork else { return }
+        let next = ready[done]
+        done += 1
+        // Moved together when half of it is done: never more than twice what is ready.
+        if done * 2 >= ready.count {
+            ready.removeFirst(done)
+            done = 0
+        }
+        switch next {
+        case .link(let link): link.work()
+        case .entrance(let entrance):
+            entrance.isQueued = false
+            if entrance.slot.transport == .udp { receive(entrance) } else { accept(entrance) }
         }
     }
 
@@ -221,9 +262,8 @@ final class RelayGroup {
         _ entrance: RelayEntrance?
     ) {
         let link = RelayLink(
-            near: near, far: far, traffic: traffic, entrance: entrance, loop: relay.loop,
-            shop: relay.shop
-        ) { [unowned self] in ended($0) }
+            near: near, far: far, traffic: traffic, entrance: entrance, group: self,
+            loop: relay.loop, shop: relay.shop)
         link.index = links.count
         links.append(link)
         do throws(Errno) { try link.start() } catch { link.abort() }
@@ -268,7 +308,7 @@ final class RelayGroup {
         closed(traffic)
     }
 
-    private func ended(_ link: RelayLink) {
+    func ended(_ link: RelayLink) {
         let last = links.removeLast()
         if last !== link {
             links[link.index] = last
@@ -301,6 +341,9 @@ final class RelayGroup {
 
     func close() {
         isClosed = true
+        ready = []
+        done = 0
+        relay.forget(self)
         for entrance in entrances.reversed() { leave(entrance) }
         for link in links.reversed() { link.abort() }
         for flow in flows.reversed() { flow.end() }

@@ -1,12 +1,29 @@
-package import Channel
+import Channel
 package import Syscalls
 
-/// A stream socket with an owner that can be shared and put in a list.
+/// A socket with an owner that can be shared and put in a list.
 package final class RelaySocket {
     let descriptor: Descriptor
+    /// Where it is kept between two connections; nil where it has only one.
+    weak var shelf: SocketShelf?
+    /// Whom its events are for. It stays watched from one connection to the next.
+    fileprivate(set) var link: RelayLink?
+    private var watch: WatchToken?
 
     package init(_ descriptor: consuming Descriptor) {
         self.descriptor = descriptor
+    }
+
+    fileprivate func serve(_ link: RelayLink, _ loop: EventLoop) throws(Errno) {
+        self.link = link
+        guard watch == nil else { return }
+        watch = try loop.watch(descriptor, .relay) { [weak self] in self?.link?.farIsReady($0) }
+    }
+
+    /// It will be closed, which ends the kernel's part of the watch.
+    func forget(_ loop: EventLoop) {
+        if let watch { loop.forget(watch) }
+        watch = nil
     }
 }
 
@@ -18,9 +35,9 @@ package final class RelaySocket {
 ///
 /// Both sockets are watched once, edge-triggered, for both directions: no system call is spent on
 /// changing what is waited for.
-package final class RelayLink {
+final class RelayLink {
     private let near: RelaySocket
-    private let far: RelaySocket
+    let far: RelaySocket
     let traffic: RelayedTraffic
     /// What it came through; nil for a tunnel.
     let entrance: RelayEntrance?
@@ -29,19 +46,18 @@ package final class RelayLink {
     private var outward = Direction()
     private var inward = Direction()
     private var nearWatch: WatchToken?
-    private var farWatch: WatchToken?
-    private var turn: TimerToken?
-    private var onEnd: ((RelayLink) -> Void)?
+    private unowned let group: RelayGroup
+    private var isQueued = false
+    private var isOver = false
     /// Where it stands in its owner's list.
     var index = 0
     private var wasActive = true
     private var idleSince: Instant
 
     /// - Parameter far: may still be connecting.
-    package init(
+    init(
         near: RelaySocket, far: RelaySocket, traffic: RelayedTraffic,
-        entrance: RelayEntrance? = nil, loop: EventLoop, shop: RelayWorkshop,
-        onEnd: @escaping (RelayLink) -> Void
+        entrance: RelayEntrance? = nil, group: RelayGroup, loop: EventLoop, shop: RelayWorkshop
     ) {
         self.near = near
         self.far = far
@@ -50,14 +66,14 @@ package final class RelayLink {
         self.loop = loop
         idleSince = loop.now
         self.shop = shop
-        self.onEnd = onEnd
+        self.group = group
     }
 
     /// Begins to relay.
-    package func start() throws(Errno) {
+    func start() throws(Errno) {
         traffic.count.connections += 1
         nearWatch = try loop.watch(near.descriptor, .relay) { [self] in nearIsReady($0) }
-        farWatch = try loop.watch(far.descriptor, .relay) { [self] in farIsReady($0) }
+        try far.serve(self, loop)
     }
 
     private func nearIsReady(_ ready: Ready) {
@@ -66,16 +82,28 @@ package final class RelayLink {
         if ready.saysEnd { outward.mayTrustShortReads = false }
         if ready.contains(.readable) || ready.saysEnd { outward.isSourceReady = true }
         if ready.contains(.writable) { inward.isSinkReady = true }
-        runBoth()
+        queue()
     }
 
-    private func farIsReady(_ ready: Ready) {
+    fileprivate func farIsReady(_ ready: Ready) {
         wasActive = true
         if ready.contains(.error), fails(far) { return abort() }
         if ready.saysEnd { inward.mayTrustShortReads = false }
         if ready.contains(.readable) || ready.saysEnd { inward.isSourceReady = true }
         if ready.contains(.writable) { outward.isSinkReady = true }
-        runBoth()
+        queue()
+    }
+
+    /// Bytes are moved when it is this connection's turn. Where nothing can be moved, nobody waits for it.
+    private func queue() {
+        guard !isQueued, outward.canRun || inward.canRun else { return }
+        isQueued = true
+        group.queue(self)
+    }
+
+    func work() {
+        isQueued = false
+        if !isOver { runBoth() }
     }
 
     private func fails(_ socket: RelaySocket) -> Bool {
@@ -91,12 +119,8 @@ package final class RelayLink {
         traffic.count.fromInstance += back.moved
         if out.hasFailed || back.hasFailed { return abort() }
         if outward.hasEnded, inward.hasEnded { return finish() }
-        guard out.wantsMore || back.wantsMore, turn == nil else { return }
-        // The other descriptors and timers come first; no event will announce what is already there.
-        turn = loop.schedule(after: .zero) { [self] in
-            turn = nil
-            runBoth()
-        }
+        // The others come first; no event will announce what is already there.
+        if out.wantsMore || back.wantsMore { queue() }
     }
 
     /// For the owner's sweeps: whether nothing moved for so long. What moved between two of them counts
@@ -118,23 +142,24 @@ package final class RelayLink {
     }
 
     /// Ends it at once; both sides see a reset.
-    package func abort() {
+    func abort() {
         Socket.resetOnClose(near.descriptor)
         Socket.resetOnClose(far.descriptor)
         finish()
     }
 
     private func finish() {
-        guard let onEnd else { return }
-        self.onEnd = nil
-        // The sockets are closed with the link, which nobody holds any more.
+        if isOver { return }
+        isOver = true
+        // The sockets are closed with the link, which nobody holds any more; the far one of a connection
+        // that ended both ways may serve another.
         if let nearWatch { loop.forget(nearWatch) }
-        if let farWatch { loop.forget(farWatch) }
-        if let turn { loop.cancel(turn) }
-        turn = nil
+        far.link = nil
+        let isWhole = outward.hasEnded && inward.hasEnded
         outward.close(shop)
         inward.close(shop)
-        onEnd(self)
+        if isWhole, let shelf = far.shelf { shelf.giveBack(far) } else { far.forget(loop) }
+        group.ended(self)
     }
 }
 
@@ -157,12 +182,13 @@ private struct Direction: ~Copyable {
     private(set) var hasEnded = false
 
     var delivered: UInt64 { pump.delivered }
+    var canRun: Bool { isSourceReady && isSinkReady && !hasEnded }
 
     mutating func run(
         from source: borrowing Descriptor, to sink: borrowing Descriptor, with shop: RelayWorkshop,
         isLast: Bool
     ) -> Turn {
-        guard isSourceReady, isSinkReady, !hasEnded else { return Turn() }
+        guard canRun else { return Turn() }
         let before = pump.delivered
         let pause = pump.run(
             from: source, to: sink, with: shop, mayTrustShortReads: mayTrustShortReads,

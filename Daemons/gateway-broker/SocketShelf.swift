@@ -4,6 +4,10 @@ import Syscalls
 
 /// Spare sockets of one transport inside one instance, and who waits for one.
 ///
+/// A stream socket comes back when its connection is over, and serves the next: the supervisor, which
+/// alone can make one inside, is asked only for as many as are in use at once. A network namespace is
+/// a socket's for life, whoever connects it.
+///
 /// Keeps true: at most one request for sockets is out at a time; whoever waits does so a bounded
 /// time, and a bounded number do.
 final class SocketShelf {
@@ -11,7 +15,8 @@ final class SocketShelf {
     private static let waitingMax = 128
     // LIMIT: a connection that got no socket after so long is reset: the supervisor is not there.
     private static let waitingTime = Duration.seconds(10)
-    // LIMIT: 2 to 64 sockets kept ready, as many as were lately used between two answers.
+    // LIMIT: 2 to 64 sockets kept ready, as many as were lately used: between two answers those asked
+    // for, between two sweeps those that came back.
     private static let sparesMin = 2
     private static let sparesMax = 64
     // LIMIT: 16 in one answer: the most a frame carries.
@@ -75,13 +80,27 @@ final class SocketShelf {
         guard let sockets, sockets.count > 0 else { return supplyFailed() }
         for index in 0..<sockets.count {
             guard let socket = sockets.take(index), let far = prepared(socket) else { continue }
-            if waiting.isEmpty {
-                spares.append(far)
-            } else {
-                waiting.removeFirst().use(far)
-            }
+            give(far)
         }
         refill()
+    }
+
+    private func give(_ far: RelaySocket) {
+        if waiting.isEmpty {
+            spares.append(far)
+        } else {
+            waiting.removeFirst().use(far)
+        }
+    }
+
+    /// Takes back one that came from here and whose connection is over both ways. One that the kernel
+    /// still works for, to have its last bytes acknowledged, is closed.
+    func giveBack(_ far: RelaySocket) {
+        guard !isClosed, spares.count < Self.sparesMax, Socket.renew(far.descriptor) else {
+            return far.forget(loop)
+        }
+        give(far)
+        if spares.count > Self.sparesMin { needSweep() }
     }
 
     /// Before it is needed, so that a connection does not wait for it.
@@ -89,7 +108,10 @@ final class SocketShelf {
         let far = RelaySocket(socket)
         do throws(Errno) {
             // It does not block: the supervisor made it so.
-            if transport == .tcp { try InternetSocket.setNoDelay(far.descriptor) }
+            if transport == .tcp {
+                try InternetSocket.setNoDelay(far.descriptor)
+                far.shelf = self
+            }
             return far
         } catch {
             // Not such a socket: nothing to relay to.
@@ -117,13 +139,15 @@ final class SocketShelf {
     /// - Returns: whether there will be something to look at again.
     func sweep() -> Bool {
         if usedSinceSweep < wanted / 2 { wanted = max(Self.sparesMin, wanted / 2) }
+        let kept = max(wanted, min(usedSinceSweep, Self.sparesMax))
         usedSinceSweep = 0
-        if spares.count > wanted { spares.removeLast(spares.count - wanted) }
-        return wanted > Self.sparesMin
+        while spares.count > kept { spares.removeLast().forget(loop) }
+        return max(wanted, spares.count) > Self.sparesMin
     }
 
     func close() {
         isClosed = true
+        for spare in spares { spare.forget(loop) }
         spares = []
         if let retry { loop.cancel(retry) }
         retry = nil

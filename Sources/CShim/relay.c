@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,6 +47,30 @@ int celaut_reset_on_close(int socket)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     RETRY(setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+
+static int tcp_state(int socket)
+{
+    // Its first byte is all that is copied.
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info.tcpi_state;
+    return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ? -1 : info.tcpi_state;
+}
+
+int celaut_relay_renew(int socket)
+{
+    int state = tcp_state(socket);
+    if (state == TCP_CLOSE_WAIT) {
+        // The peer ended first: our end is what closing would send.
+        shutdown(socket, SHUT_WR);
+        state = tcp_state(socket);
+    }
+    // In any other state the kernel has something to send, or to wait for, and would drop it.
+    if (state != TCP_CLOSE)
+        return 0;
+    // connect(2): this dissolves the association of a socket with its peer.
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    return connect(socket, &nobody, sizeof nobody) == 0;
 }
 
 ssize_t celaut_relay_receive_from(

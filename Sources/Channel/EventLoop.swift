@@ -34,6 +34,10 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private var queue: [Entry] = []
     private var running: [Entry] = []
     private var isStopping = false
+    /// Work in small parts, one after each look at the descriptors while `hasParts`; tells whether there
+    /// is more.
+    package var part: (() -> Bool)?
+    package var hasParts = false
     /// How often the loop went around: it stands still while nothing happens. For tests.
     private let turns = Atomic<UInt64>(0)
     /// Where packets are received.
@@ -215,7 +219,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         turns.wrappingAdd(1, ordering: .relaxed)
         armAlarm()
         // Work that is queued must not wait for descriptors; else sleep until there is an event.
-        let timeout: UInt64? = queue.isEmpty ? nil : 0
+        let timeout: UInt64? = queue.isEmpty && !hasParts ? nil : 0
         do throws(Errno) {
             _ = try epoll.wait(timeoutNanoseconds: timeout) { event in
                 if event.token == WatchTable.wakeTag {
@@ -229,6 +233,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         } catch {
             preconditionFailure("the loop cannot wait: \(error)")
         }
+        if hasParts { hasParts = part?() ?? false }
     }
 
     /// Makes the alarm ring no later than the next timer. One that rings too early finds nothing

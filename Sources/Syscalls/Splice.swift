@@ -256,6 +256,14 @@ extension Errno {
 }
 
 extension Socket {
+    /// Makes a TCP socket whose connection is over ready for another one, in the network namespace it
+    /// was made in.
+    ///
+    /// - Returns: false where the kernel still works on the connection; it then does so undisturbed.
+    package static func renew(_ socket: borrowing Descriptor) -> Bool {
+        celaut_relay_renew(socket.raw) == 1
+    }
+
     /// The connection will be reset, not ended, when the socket is closed: what a relay passes on
     /// when the other side was reset.
     package static func resetOnClose(_ socket: borrowing Descriptor) {

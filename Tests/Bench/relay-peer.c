@@ -4,9 +4,12 @@
 //                          process may have open files
 //   serve PORT             the same as echo, elsewhere
 //   latency PORT ROUNDS    one byte there and back: the median, in nanoseconds
+//   pace PORT COUNT        a connection, one byte there and back, and its end: the median, in nanoseconds
 //   connect PORT COUNT     connections made, used for one byte and closed, 16 at a time, per second
 //   datagrams              sends datagrams back, on port 7000
 //   datagram ADDRESS PORT  sends one datagram and prints the answer
+//   storm                  opens connections to the door inside for as long as one is open to port 7000,
+//                          half of them with half a request, and answers its end with how many it opened
 //   idle PORT COUNT        opens so many, says how many answered, and holds them until its input ends
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -124,6 +127,22 @@ static void latency(int port, int rounds)
     printf("%lld %lld\n", times[rounds / 2], times[rounds * 99 / 100]);
 }
 
+static void pace(int port, int rounds)
+{
+    long long *times = calloc(rounds, sizeof *times);
+    for (int round = 0; round < rounds; round++) {
+        long long began = now();
+        int fd = dial(port, 0);
+        char byte = 'x';
+        if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+            fail("round trip");
+        close(fd);
+        times[round] = now() - began;
+    }
+    qsort(times, rounds, sizeof *times, compare);
+    printf("%lld\n", times[rounds / 2]);
+}
+
 static void begin(int queue, int port)
 {
     int fd = dial(port, SOCK_NONBLOCK);
@@ -187,6 +206,48 @@ static void idle(int port, int total)
         ;
 }
 
+static int storm_step(int old, int odd)
+{
+    static const char half[] = "GET /v1/identity HTTP/1.1\r\nHost: no";
+    struct sockaddr_in door = at(2352, 0x0A400001);
+    if (old >= 0)
+        close(old);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    connect(fd, (struct sockaddr *)&door, sizeof door);
+    if (odd)
+        send(fd, half, sizeof half - 1, MSG_NOSIGNAL);
+    return fd;
+}
+
+static void storm(void)
+{
+    enum { HELD = 900 };
+    static int held[HELD];
+    int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+    struct sockaddr_in where = at(7000, INADDR_ANY);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(listener, (struct sockaddr *)&where, sizeof where) || listen(listener, 16))
+        fail("listen");
+    memset(held, -1, sizeof held);
+    for (;;) {
+        int control = accept(listener, NULL, NULL);
+        char byte, text[32];
+        long opened = 0;
+        while (recv(control, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+            for (int step = 0; step < 50; step++, opened++)
+                held[opened % HELD] = storm_step(held[opened % HELD], opened & 1);
+        for (int index = 0; index < HELD; index++) {
+            if (held[index] >= 0)
+                close(held[index]);
+            held[index] = -1;
+        }
+        send(control, text, snprintf(text, sizeof text, "%ld\n", opened), MSG_NOSIGNAL);
+        close(control);
+    }
+}
+
 static int datagram_socket(void)
 {
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -232,6 +293,8 @@ int main(int count, char **words)
         serve(7000, 1);
     if (strcmp(name, "many") == 0)
         serve(7000, WORKERS);
+    if (strcmp(name, "storm") == 0)
+        storm();
     if (strcmp(name, "datagrams") == 0)
         datagrams();
     if (count == 3 && strcmp(words[1], "serve") == 0)
@@ -245,6 +308,8 @@ int main(int count, char **words)
     int port = atoi(words[2]), amount = atoi(words[3]);
     if (strcmp(words[1], "latency") == 0)
         latency(port, amount);
+    else if (strcmp(words[1], "pace") == 0)
+        pace(port, amount);
     else if (strcmp(words[1], "connect") == 0)
         connects(port, amount);
     else if (strcmp(words[1], "idle") == 0)

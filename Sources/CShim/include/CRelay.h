@@ -23,5 +23,9 @@ ssize_t celaut_relay_receive_from(
 ssize_t celaut_relay_send_to(
     int socket, const void *buffer, size_t bytes, uint32_t address, uint16_t port);
 
+/// Makes an unconnected socket of one whose connection is over both ways, all of it acknowledged.
+/// Gives 0 where it is not over, and leaves it alone; 1 where it can be connected again.
+int celaut_relay_renew(int socket);
+
 /// Closing the socket will reset the connection.
 int celaut_reset_on_close(int socket);

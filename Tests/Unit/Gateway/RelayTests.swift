@@ -16,7 +16,7 @@ final class RelayBench {
         [unowned self] id, transport, count in
         if transport == .tcp { asked.append(count) }
         guard supplies else { return }
-        _ = loop.schedule(after: .zero) { self.supply(transport, count) }
+        _ = loop.schedule(after: .zero) { self.supply(transport, count, to: id) }
     }
     private let limits: RelayLimits
     private let policy: PublishPolicy
@@ -33,13 +33,13 @@ final class RelayBench {
         self.limits = limits
     }
 
-    func supply(_ transport: Transport, _ count: Int) {
+    func supply(_ transport: Transport, _ count: Int, to instance: InstanceID? = nil) {
         let parcel = Parcel()
         let kind: Socket.Kind = transport == .udp ? .datagram : .stream
         for _ in 0..<count {
             if let socket = try? InternetSocket.make(kind: kind) { parcel.append(socket) }
         }
-        relay.supply(id, transport, parcel)
+        relay.supply(instance ?? id, transport, parcel)
     }
 
     func open(hostPort: UInt16 = 0) throws -> UInt16 {
@@ -49,7 +49,12 @@ final class RelayBench {
     }
 
     /// Lets the loop work until something is true, or fails the test after a while.
-    func run(_ what: Comment, until condition: @escaping () throws -> Bool) throws {
+    ///
+    /// - Parameter every: how long it works between two looks; `.zero` looks in each of its turns.
+    func run(
+        _ what: Comment, every: Duration = .milliseconds(1),
+        until condition: @escaping () throws -> Bool
+    ) throws {
         var isDone = false
         var failure: (any Error)?
         let deadline = loop.now.advanced(by: .seconds(10))
@@ -60,7 +65,7 @@ final class RelayBench {
                 failure = error
             }
             if isDone || failure != nil || loop.now >= deadline { return loop.stop() }
-            _ = loop.schedule(after: .milliseconds(1)) { look() }
+            _ = loop.schedule(after: every) { look() }
         }
         _ = loop.schedule(after: .zero) { look() }
         loop.run()
