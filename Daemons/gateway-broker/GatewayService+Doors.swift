@@ -9,6 +9,33 @@ extension GatewayService {
         self.door = door
     }
 
+    // LIMIT: 16 sockets that listen before the entrypoint begins: what the supervisor takes. The door is
+    // the first; peers past them listen some milliseconds later.
+    private static let listenersMax = 16
+
+    /// What an instance's configuration file tells it of: its first instruction may connect there.
+    /// Ports of its own slots are left to it: it may listen on all its addresses.
+    func listenersAtStart(_ id: InstanceID, slots: [RelayedSlot]) -> [InstanceListener] {
+        var places: [(IPv4Endpoint, Transport)] = []
+        if door != nil {
+            places.append(
+                (IPv4Endpoint(address: GatewayAddress.address, port: GatewayAddress.port), .tcp))
+        }
+        for grant in networks.entries[id]?.grants ?? [] {
+            places += grant.ends.map { ($0, grant.transport) }
+        }
+        places.removeAll { place, transport in
+            slots.contains { $0.key == SlotKey(port: place.port, transport: transport) }
+        }
+        return places.prefix(Self.listenersMax).map { place, transport in
+            var listener = InstanceListener()
+            listener.endpoint.address = place.address
+            listener.endpoint.port = UInt32(place.port)
+            listener.transport = transport
+            return listener
+        }
+    }
+
     /// The supervisor says that an instance has its namespaces: a door can be there.
     func openDoor(_ id: InstanceID, _ phase: Phase) {
         guard phase == .starting || phase == .ready, let door, !door.isOpen(.inside(id)),

@@ -159,13 +159,10 @@ extension GatewayService {
     }
 
     private func openWay(_ grant: NetworkGrant, _ id: InstanceID) async {
-        var ends = [grant.inside]
-        // A program without a configuration of its own asks there (resolv.conf(5)).
-        if grant.peer == .names { ends.append(.loopback(port: grant.inside.port)) }
         let target = ways.target(grant)
         guard target != nil || grant.peer == .names else { return }
         do throws(Fault) {
-            let sockets = try await listeners(inside: id, grant.transport, ends)
+            let sockets = try await listeners(inside: id, grant.transport, grant.ends)
             guard networks.entries[id]?.grants.contains(grant) == true else { return }
             try lead(grant, id, sockets, target)
         } catch {

@@ -58,6 +58,7 @@ extension GatewayService {
                 try sealed(try ConfigurationContent.bytes(plan, resolutions: given)))
             var request = plan.request
             request.root = reply.root == .checkout ? .checkout : .layers
+            request.listeners = listenersAtStart(record.id, slots: plan.slots)
             let started = try await start(request, descriptors)
             tell(
                 .launched(

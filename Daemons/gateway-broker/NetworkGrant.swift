@@ -26,6 +26,12 @@ package struct NetworkGrant: Sendable, Hashable {
         self.transport = transport
     }
 
+    /// Where it is listened on inside. A program without a configuration of its own asks for names on
+    /// the loopback (resolv.conf(5)).
+    package var ends: [IPv4Endpoint] {
+        peer == .names ? [inside, .loopback(port: inside.port)] : [inside]
+    }
+
     /// What the instance may call it: a name that the operator gave.
     package var name: String? {
         guard case .outside(let endpoint) = peer, endpoint.name != endpoint.address?.host else {
