@@ -90,6 +90,11 @@ def spawned_once(command, environment):
     return at(text) - began
 
 
+def bwrap_command(root):
+    return ["/usr/bin/bwrap", "--unshare-all", "--ro-bind", str(root), "/", "--proc", "/proc",
+            "--dev", "/dev", "--tmpfs", "/tmp", "--", "/first"]
+
+
 def crun_bundle(folder, root, arguments=("/first",)):
     """What `crun spec` writes, without a terminal, on our root."""
     bundle = folder / "bundle"
@@ -131,9 +136,7 @@ def launch(folder, rounds):
                      f"--bundle={bundle}", f"bench-{os.getpid()}-{number}"], environment)
 
             def bwrap(_):
-                return spawned_once(
-                    ["/usr/bin/bwrap", "--unshare-all", "--ro-bind", str(root), "/", "--proc",
-                     "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--", "/first"], environment)
+                return spawned_once(bwrap_command(root), environment)
             contenders = {"ours": lambda _: ours_once(supervisor, box), "crun": crun, "bwrap": bwrap}
             times = {name: [] for name in contenders}
             for number in range(-5, rounds):
@@ -196,25 +199,57 @@ def resources(pid):
     return {"descriptors": len(os.listdir(f"/proc/{pid}/fd")), "private_kib": private}
 
 
+PAIRS = 200
+
+
 def launch_flat(folder, rounds):
-    """The first starts against the last, medians of 100 around the 100th and up to the last."""
-    _, tar, description = make_tree(folder)
-    rounds = max(rounds, 400)
+    """A start of a node with many behind it against one of a node with few, in turns, so that what
+    else the machine does is in both. What grew in the kernel would be in both, too: so the same start is
+    also told against bwrap's, in turns with it around the 100th and at the end."""
+    root, tar, description = make_tree(folder)
+    rounds = max(rounds, 3 * PAIRS)
+
+    def bwrap():
+        return spawned_once(bwrap_command(root), {}) / 1e6
+
     with nodes.Node(base=folder) as node:
         box_id = node.import_box(tar, description).service_id
         supervisor_pid = node.pid("sandbox-supervisor")
-        pids = {"supervisor": supervisor_pid, "launcher": nodes.children_of(supervisor_pid)[0]}
+        pids = {"supervisor": supervisor_pid, "launcher": launcher_of(node)[0]}
         with OpenBox(node, box_id) as box, Supervisor(node) as supervisor:
-            times = []
-            for number in range(rounds):
-                times.append(ours_once(supervisor, box) / 1e6)
-                if number == 150:
-                    before = {name: resources(pid) for name, pid in pids.items()}
+            def ours():
+                return ours_once(supervisor, box) / 1e6
+            for _ in range(50):
+                ours()
+            first = in_turns(ours, bwrap)
+            before = {name: resources(pid) for name, pid in pids.items()}
+            for _ in range(rounds - 2 * PAIRS - 50):
+                ours()
+            last = in_turns(ours, bwrap)
             after = {name: resources(pid) for name, pid in pids.items()}
+            fresh_folder = folder / "fresh"
+            fresh_folder.mkdir(mode=0o755)
+            with nodes.Node(base=fresh_folder) as other:
+                other_id = other.import_box(tar, description).service_id
+                with OpenBox(other, other_id) as other_box, Supervisor(other) as fresh:
+                    for _ in range(50):
+                        ours_once(fresh, other_box)
+                    old, new = in_turns(ours, lambda: ours_once(fresh, other_box) / 1e6)
     growth = {f"{name}_{what}": after[name][what] - before[name][what]
               for name in pids for what in before[name]}
-    tell("launch-flat", round(statistics.median(times[-100:]), 2),
-         round(statistics.median(times[50:150]), 2), "ms", starts=rounds, **growth)
+    tell("launch-flat", old[0], new[0], "ms", against="fresh node", starts=rounds,
+         quartiles=[old[1], new[1]], **growth)
+    shares = [[ours / theirs for ours, theirs in zip(*pair, strict=True)] for pair in (last, first)]
+    tell("launch-flat", round(shares[0][0], 3), round(shares[1][0], 3), "of bwrap",
+         against="itself at the 100th", starts=rounds,
+         quartiles=[round(share[1], 3) for share in shares], ours_ms=[last[0][0], first[0][0]])
+
+
+def in_turns(one, other):
+    """Of two, each time one after the other: [median, lower quartile]."""
+    pairs = [(one(), other()) for _ in range(PAIRS)]
+    return [[round(statistics.median(times), 2), round(statistics.quantiles(times, n=4)[0], 2)]
+            for times in zip(*pairs, strict=True)]
 
 
 def private_kilobytes(pid):
