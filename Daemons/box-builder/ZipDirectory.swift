@@ -7,6 +7,9 @@ import Syscalls
 /// libarchive writes a name that is marked as UTF-8 anew in another spelling (NFC), or has none where
 /// the thread's encoding is not UTF-8. Without the mark it gives the bytes that are there. So the mark
 /// is taken off every entry, in our own copy of the zip.
+///
+/// It reads names and the texts of links to their first NUL, and a name where the entry stands, not
+/// the one in the directory. So those that have one, or two names, are refused here.
 struct ZipDirectory: ~Copyable {
     // LIMIT: bytes at the end of a zip in which the record of its end stands: the record and the
     // longest comment.
@@ -43,11 +46,13 @@ struct ZipDirectory: ~Copyable {
             let record = try read(46, at: offset)
             let lengths = [28, 30, 32].map { Int(Self.number(record, $0, 2)) }
             try check(record)
+            let name = try read(lengths[0], at: offset + 46)
+            let local = try local(
+                record, extra: offset + 46 + UInt64(lengths[0]), bytes: lengths[1])
+            let head = try read(30, at: local)
+            guard Self.starts(head, [0x50, 0x4B, 0x03, 0x04]) else { throw malformed }
+            try check(name, record, head, at: local + 30)
             if record[9] & Self.utf8Mark != 0 {
-                let local = try local(
-                    record, extra: offset + 46 + UInt64(lengths[0]), bytes: lengths[1])
-                let head = try read(10, at: local)
-                guard Self.starts(head, [0x50, 0x4B, 0x03, 0x04]) else { throw malformed }
                 try write(record[9] & ~Self.utf8Mark, at: offset + 9)
                 try write(head[7] & ~Self.utf8Mark, at: local + 7)
             }
@@ -64,6 +69,28 @@ struct ZipDirectory: ~Copyable {
         let type = UInt32(Self.number(record, 40, 2)) & 0o170000
         guard !isUnix || [0, 0o100000, 0o040000, 0o120000].contains(type) else {
             throw .invalid(.specialFile, subject: "zip")
+        }
+    }
+
+    /// A name, and the text of a link that is stored as it is.
+    private borrowing func check(
+        _ name: [UInt8], _ record: [UInt8], _ head: [UInt8], at offset: UInt64
+    ) throws(Fault) {
+        let other = try read(Int(Self.number(head, 26, 2)), at: offset)
+        guard !name.contains(0), other == name else {
+            throw .invalid(.badName, subject: EntryPath.shown(name))
+        }
+        let isLink = Self.number(record, 40, 2) & 0o170000 == 0o120000
+        let isStored = Self.number(record, 10, 2) == 0
+        let length = Self.number(record, 24, 4)
+        // A longer text is refused where it is read.
+        guard record[5] == 3, isLink, isStored, length <= UInt64(EntryPath.pathBytesMax) else {
+            return
+        }
+        let text = try read(
+            Int(length), at: offset + UInt64(other.count) + Self.number(head, 28, 2))
+        guard !text.contains(0) else {
+            throw .invalid(.badName, subject: EntryPath.shown(name))
         }
     }
 
