@@ -33,6 +33,8 @@ PEER_PORT, IPERF_PORT = 7000, 5201
 # LIMIT: what fits below a hard limit of 20,000 open files: a quarter is kept for all else, and each
 # connection is two of the gateway's.
 IDLE_MOST = 10_000
+IDLE_BOUNDS = ("[limits]\nrelayed_connections_per_instance = 1000000\n"
+               "relayed_connections_per_slot = 1000000\n")
 
 
 def tell(bench, ours, baseline, unit, **more):
@@ -228,14 +230,16 @@ def private_kib(pid):
     return sum(int(line.split()[1]) for line in fields if line.startswith("Private_"))
 
 
+def idle_count():
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(IDLE_MOST, (most - 4_096) // 2 - 64)
+
+
 def relay_idle(folder, _):
     """Idle connections at once, and what each costs the gateway; a new one is answered meanwhile."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    count = min(IDLE_MOST, (most - 4_096) // 2 - 64)
+    count = idle_count()
     peer = build_peer(folder)
-    bounds = ("[limits]\nrelayed_connections_per_instance = 1000000\n"
-              "relayed_connections_per_slot = 1000000\n")
-    with nodes.Node(base=folder, config={"gateway-broker": bounds}) as node:
+    with nodes.Node(base=folder, config={"gateway-broker": IDLE_BOUNDS}) as node:
         service = node.import_box(*peer_box(peer, "many")).service_id
         started = node.start_service(service)
         port, gateway = started.instance.addresses[0].port, node.pid("gateway-broker")
@@ -250,7 +254,7 @@ def relay_idle(folder, _):
                 late.sendall(b"x")
                 assert late.recv(1) == b"x"
             tell("relay-idle", count, None, "connections", kib_each=round(grown / count, 2),
-                 open_files_limit=most)
+                 open_files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         finally:
             client.stdin.close()
             client.wait(30)
