@@ -107,7 +107,10 @@ struct ConfigShow: ParsableCommand {
                 )
             } catch {
                 Printer.complain(
-                    Complaint("\(path) cannot be read: \(error).", code: .notFound),
+                    Complaint(
+                        "\(path) cannot be read: \(error).",
+                        hint: "Is the node started, and its directory named with --runtime?",
+                        code: .notFound),
                     as: options.node.format)
                 Process.exit(ExitCode.notFound.rawValue)
             }

@@ -30,14 +30,17 @@ struct DaemonReport: Encodable {
     var diskBytes: UInt64 = 0
     /// Why it does not answer.
     var silence = ""
+    /// It does not talk to this user: nothing is wrong with it by that.
+    var isForbidden = false
 
     /// In the order of the arrows: who is asked by others first.
     static let daemons = ["box-builder", "sandbox-supervisor", "gateway-broker"]
 
-    init(silent daemon: String, _ why: String) {
+    init(silent daemon: String, _ fault: Fault) {
         self.daemon = daemon
         answers = false
-        silence = why
+        silence = FaultSentence(fault).text
+        isForbidden = fault.code == .forbidden
     }
 
     init(_ daemon: String, _ reply: GetStatusReply) {
@@ -73,14 +76,17 @@ struct DaemonReport: Encodable {
         "CONNECTIONS", "REQUESTS",
     ]
 
+    /// How it is, in a word.
+    var words: String { answers ? "serves" : isForbidden ? "private" : "silent" }
+
     var row: [String] {
         guard answers else {
-            return [daemon, "silent", "-", "-", "-", "-", "-", "-", "-", "-"]
+            return [daemon, words, "-", "-", "-", "-", "-", "-", "-", "-"]
         }
         // Its own interface; Admin is everybody's.
         let revision = interfaces.filter { $0.name != "Admin" }.map { "\($0.revisionMax)" }
         return [
-            daemon, "serves", version, revision.isEmpty ? "-" : revision.joined(separator: ","),
+            daemon, words, version, revision.isEmpty ? "-" : revision.joined(separator: ","),
             "\(processID)", Words.duration(milliseconds: uptimeMs), "\(restarts)",
             Words.bytes(privateMemoryBytes), "\(connections)", "\(requests)",
         ]
@@ -88,7 +94,9 @@ struct DaemonReport: Encodable {
 
     /// The lines below the table that say what is not well; none where all is.
     func trouble(nowMs: UInt64) -> [String] {
-        guard answers else { return ["\(daemon) does not answer: \(silence)"] }
+        guard answers else {
+            return isForbidden ? [] : ["\(daemon) does not answer: \(silence)"]
+        }
         guard !lastError.isEmpty else { return [] }
         let age = nowMs > lastErrorMs ? nowMs - lastErrorMs : 0
         return ["\(daemon), \(Words.duration(milliseconds: age)) ago: \(lastError)"]
@@ -100,7 +108,7 @@ struct DaemonReport: Encodable {
                 GetStatusRequest(), deadline: .seconds(5))
             return DaemonReport(daemon, reply)
         } catch {
-            return DaemonReport(silent: daemon, FaultSentence(error).text)
+            return DaemonReport(silent: daemon, error)
         }
     }
 

@@ -52,6 +52,7 @@ extension DaemonReport {
         found.answers = answers
         found.version = version
         found.silence = silence
+        found.isForbidden = isForbidden
         found.restarts = restarts
         found.lastError = lastError
         found.statePath = statePath
@@ -85,7 +86,6 @@ enum MachineSearch {
         }
         machine.isClockSynchronised = isClockSynchronised()
         machine.realtimeMs = Clock.realtimeNanoseconds() / 1_000_000
-        machine.isRoot = Process.effectiveUID == 0
         return machine
     }
 

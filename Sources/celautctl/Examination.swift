@@ -40,7 +40,6 @@ package struct Examination {
         /// nil where nobody says.
         package var isClockSynchronised: Bool?
         package var realtimeMs: UInt64 = 0
-        package var isRoot = false
         package var isKeptBySystemd = false
 
         package init() {}
@@ -54,6 +53,7 @@ package struct Examination {
         package var answers = false
         package var version = ""
         package var silence = ""
+        package var isForbidden = false
         package var restarts: UInt32 = 0
         package var lastError = ""
         package var statePath = ""
@@ -157,12 +157,15 @@ package struct Examination {
         guard daemon.hasSocket else {
             return note(daemon.name, false, "no socket at \(daemon.socketPath)", start)
         }
+        if daemon.isForbidden {
+            return note(
+                daemon.name, false, "not asked: it does not talk to this user", otherwise: .warning,
+                "sudo celautctl doctor")
+        }
         guard daemon.answers else {
             return note(
                 daemon.name, false, daemon.silence,
-                machine.isRoot
-                    ? "celautctl logs --daemon \(daemon.name); celautctl config check"
-                    : "Ask as root: others may not talk to this daemon.")
+                "celautctl logs --daemon \(daemon.name); celautctl config check")
         }
         guard daemon.version == version else {
             return note(

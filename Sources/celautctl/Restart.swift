@@ -67,12 +67,21 @@ struct Restart: ParsableCommand {
         _ name: String, _ before: DaemonReport, runtime: String
     ) throws(Complaint) {
         let failed: String
+        if before.isForbidden {
+            throw Complaint(
+                "This user may not restart \(name).", hint: "Restarting needs root.",
+                code: .notPermitted)
+        }
         switch Keeping.of(runtime) {
         case .systemd:
             let words = ["/usr/bin/systemctl", "restart", "--no-block", Keeping.unit(name)]
             if let code = Command.run(words), code == 0 { return }
             failed = "systemctl could not restart \(Keeping.unit(name))."
         case .foreground:
+            let socket = "\(runtime)/\(name).sock"
+            guard (try? File.status(socket))?.kind == .socket else {
+                throw .noNode(runtime, subject: socket)
+            }
             // One that does not run is started by the next request.
             guard before.answers else { return }
             do throws(Errno) {

@@ -9,7 +9,7 @@ struct Status: ParsableCommand {
         abstract: "Shows how the node is, on one screen.",
         discussion: """
             The daemons, what runs, the store, the limits in force, and what went wrong last. Exit \
-            code 0: every daemon answers.
+            code 0: every daemon answers that this user may ask.
 
             Example:
               celautctl status --format json
@@ -26,7 +26,8 @@ struct Status: ParsableCommand {
             case .table: for line in report.screen() { Printer.line(line) }
             }
             return .init(
-                code: report.daemons.allSatisfy(\.answers) ? 0 : ExitCode.unavailable.rawValue)
+                code: report.daemons.allSatisfy { $0.answers || $0.isForbidden }
+                    ? 0 : ExitCode.unavailable.rawValue)
         }
     }
 }
@@ -87,6 +88,9 @@ struct NodeReport: Encodable {
 
     func screen() -> [String] {
         var lines = Printer.aligned([DaemonReport.headings] + daemons.map(\.row))
+        if daemons.contains(where: \.isForbidden) {
+            lines.append("private: for root, and who is named under [callers] of its configuration")
+        }
         let trouble = daemons.flatMap { $0.trouble(nowMs: atMs) }
         if !trouble.isEmpty { lines += ["", "last errors"] + trouble.map { "  " + $0 } }
         lines += ["", instanceLine]

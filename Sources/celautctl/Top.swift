@@ -68,7 +68,7 @@ struct Usages {
             [
                 name, state,
                 kind == "daemon" ? "-" : "\(cpuThousandths / 10).\(cpuThousandths % 10) %",
-                Words.bytes(memoryBytes),
+                state == "silent" || state == "private" ? "-" : Words.bytes(memoryBytes),
                 memoryLimitBytes == 0 ? "-" : Words.bytes(memoryLimitBytes),
                 kind == "daemon" ? "-" : "\(processes)",
             ]
@@ -99,7 +99,7 @@ struct Usages {
         return instances.sorted { ($1.cpuThousandths, $0.name) < ($0.cpuThousandths, $1.name) }
             + report.daemons.map {
                 Row(
-                    kind: "daemon", name: $0.daemon, state: $0.answers ? "serves" : "silent",
+                    kind: "daemon", name: $0.daemon, state: $0.words,
                     cpuThousandths: 0, memoryBytes: $0.privateMemoryBytes, memoryLimitBytes: 0,
                     processes: 0)
             }

@@ -74,10 +74,10 @@ class Node:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def command(self, *arguments, **options):
-        """A finished `celautctl` command against this node."""
+    def command(self, *arguments, runtime=None, **options):
+        """A finished `celautctl` command against this node, or what is at another place."""
         return subprocess.run(
-            [CELAUTCTL, *arguments, "--runtime", self.runtime], text=True, timeout=120,
+            [CELAUTCTL, *arguments, "--runtime", runtime or self.runtime], text=True, timeout=120,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def start(self):

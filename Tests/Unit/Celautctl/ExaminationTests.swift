@@ -1,7 +1,6 @@
 // What is read of a machine, and what `doctor` says of it.
 
 import Testing
-
 import celautctl
 
 @Suite("What doctor thinks of a machine")
@@ -17,7 +16,6 @@ struct ExaminationTests {
         machine.controllers = ["cpu", "memory", "pids"]
         machine.isClockSynchronised = true
         machine.realtimeMs = 1_800_000_000_000
-        machine.isRoot = true
         machine.isKeptBySystemd = true
         return machine
     }
@@ -86,6 +84,9 @@ struct ExaminationTests {
         }
         with(.failure) { $0.hasSocket = false }
         with(.failure) { $0.answers = false }
+        with(.warning) {
+            $0.answers = false; $0.isForbidden = true
+        }
         with(.warning) { $0.version = "0.9.0" }
         with(.warning) { $0.restarts = 50 }
         with(.warning) { $0.diskFreeBytes = 1 }
