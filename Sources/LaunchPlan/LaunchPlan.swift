@@ -293,7 +293,7 @@ extension LaunchPlan {
             violation = try Self.foreign(&reader)
             if violation == nil {
                 plan = try Self.plan(&reader)
-                try reader.finish()
+                if plan != nil { try reader.finish() }
             }
         } catch {
             throw LaunchViolation("packet")
