@@ -48,7 +48,8 @@ def descendants():
         if not process.name.isdigit():
             continue
         try:
-            head, fields = (process / "stat").read_text().rsplit(")", 1)
+            # A process may give itself any bytes as its name.
+            head, fields = (process / "stat").read_text(errors="replace").rsplit(")", 1)
         except OSError:
             continue
         state, parent = fields.split()[:2]
@@ -132,7 +133,7 @@ class Traces:
         self.listeners = listeners({os.getpid(), *pids})
 
     def add_mounts(self, namespace, process, is_wanted=lambda _: True):
-        for line in (process / "mountinfo").read_text().splitlines():
+        for line in (process / "mountinfo").read_text(errors="replace").splitlines():
             fields = line.split()
             kind = fields[fields.index("-") + 1:]
             if is_wanted(fields[4]):
