@@ -91,6 +91,14 @@ package enum GatewayFault {
         Fault(.notFound, subject: printable(text))
     }
 
+    /// What was not found under its id can be handed over.
+    package static func uploadable(_ fault: Fault, _ service: String) -> Fault {
+        guard fault.code == .notFound, service.utf8.count == 64, Hexadecimal.isText(service) else {
+            return fault
+        }
+        return Fault(.notFound, reason: .notUploaded, subject: service)
+    }
+
     /// A prefix that several instances have; `lines` has their ids.
     package static func ambiguous(_ text: String, _ ids: [String]) -> Fault {
         Fault(

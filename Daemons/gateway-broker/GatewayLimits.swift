@@ -23,6 +23,14 @@ package struct GatewayLimits: Sendable, Equatable {
     // starts itself again and again comes to an end. Past them: LIMIT_REACHED "children", "depth".
     package var children = 64
     package var familyDepth = 8
+    // LIMIT: 1 service is handed over at once, of 1 GiB, in 10 minutes, and 4 GiB a day of one user or
+    // client (all configurable): box-builder has room for two imports, and one is left for others; the
+    // disk is everybody's. Past them: LIMIT_REACHED "uploads", TOO_LARGE "package", DEADLINE_EXCEEDED,
+    // LIMIT_REACHED "upload_bytes_per_user".
+    package var uploads = 1
+    package var uploadBytes: UInt64 = 1 << 30
+    package var uploadBytesPerUser: UInt64 = 4 << 30
+    package var uploadSeconds = 600
     // LIMIT: a start whose peers do not answer is given up after this, beside its own deadline.
     package var peerPatienceSeconds: UInt64 = 60
 

@@ -23,6 +23,16 @@ package struct Items<Item: Sendable>: Sendable {
     }
 }
 
+/// A service that a caller has at hand: what it is read from, a descriptor, is opened when it is wanted
+/// and not before, so that whoever is refused has not sent it.
+package struct OfferedPackage: Sendable {
+    package let open: @Sendable () async throws(Fault) -> Parcel
+
+    package init(_ open: @escaping @Sendable () async throws(Fault) -> Parcel) {
+        self.open = open
+    }
+}
+
 /// All that can be asked of the gateway, without a transport: requests and answers are the messages
 /// of the schema, callers are named by the door. A door translates bytes and nothing else: it says who
 /// asks, cancels the task when the caller goes away, and shows a `Fault` as its protocol does.
@@ -83,6 +93,10 @@ package protocol GatewayOperations: Actor {
     func specification(
         _ request: GetSpecificationRequest, by caller: GatewayCaller
     ) async throws(Fault) -> (GetSpecificationReply, Parcel)
+    /// Takes a service, so that it can be started by its id.
+    func upload(
+        _ request: UploadServiceRequest, by caller: GatewayCaller, package: OfferedPackage
+    ) async throws(Fault) -> UploadServiceReply
     func whoAmI(_ caller: GatewayCaller) throws(Fault) -> Identity
     func grantToken(
         _ request: GrantTokenRequest, by caller: GatewayCaller

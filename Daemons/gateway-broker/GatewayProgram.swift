@@ -43,10 +43,20 @@ package enum GatewayProgram: DaemonProgram {
             service, limits: context.configuration.http.limits, logger: context.logger)
         await service.use(door)
         try await service.restore()
-        try await context.configuration.http.open(door)
+        let shown = try await context.configuration.http.open(
+            door, directory: context.state.path,
+            now: Clock.realtimeNanoseconds() / 1_000_000_000)
+        if let shown {
+            context.logger.info("http: the certificate's SHA-256 is \(shown.fingerprint)")
+        }
+        let fingerprint = shown?.fingerprint
         return RunningDaemon(
             dispatchers: [GatewayBrokerDispatcher(NativeDoor(service, loop: context.loop))],
-            facts: { await service.facts },
+            facts: {
+                var facts = await service.facts
+                facts["http-certificate-sha256"] = fingerprint
+                return facts
+            },
             serve: { await service.serve() },
             stop: {
                 door.closeAll()
@@ -114,6 +124,16 @@ package struct GatewayConfiguration: DaemonConfiguration {
         if let seconds = try table.integer("datagram_idle_seconds", in: 1...86_400) {
             relay.datagramIdleTimeout = .seconds(seconds)
         }
+        limits.uploads = try table.integer("uploads", default: limits.uploads, in: 1...16)
+        limits.uploadBytes = UInt64(
+            try table.integer(
+                "upload_bytes", default: Int(limits.uploadBytes), in: 1...(256 << 30)))
+        limits.uploadBytesPerUser = UInt64(
+            try table.integer(
+                "upload_bytes_per_user", default: Int(limits.uploadBytesPerUser), in: 0...(1 << 50))
+        )
+        limits.uploadSeconds = try table.integer(
+            "upload_seconds", default: limits.uploadSeconds, in: 1...86_400)
         publish = try PublishPolicy(reader.table("publish"))
         networks = try NetworkPolicy(reader.table("networks"))
         http = try HTTPConfiguration(reader.table("http"), limits: table)

@@ -39,7 +39,7 @@ extension GatewayService {
             var open = OpenBoxRequest()
             open.box = record.reference
             open.holder = record.id.description
-            let (reply, parcel) = try await boxes.openBox(open, deadline: Self.openDeadline)
+            let (reply, parcel) = try await self.open(open)
             let serviceID = reply.summary.serviceIDBytes
             guard let image = parcel.take(0), let objects = parcel.take(1),
                 let specification = parcel.take(2)
@@ -67,6 +67,14 @@ extension GatewayService {
         } catch {
             logger.notice("instance \(record.id) does not start: \(error)")
             tell(.launchFailed(record.id, error))
+        }
+    }
+
+    private func open(_ request: OpenBoxRequest) async throws(Fault) -> (OpenBoxReply, Parcel) {
+        do throws(Fault) {
+            return try await boxes.openBox(request, deadline: Self.openDeadline)
+        } catch {
+            throw GatewayFault.uploadable(error, request.box)
         }
     }
 

@@ -185,8 +185,12 @@ extension GatewayService {
         }
         var inspect = InspectBoxRequest()
         inspect.box = service
-        let (reply, parcel) = try await boxes.inspectBox(inspect, deadline: .seconds(10))
-        return (reply.summary.serviceIDBytes, parcel)
+        do throws(Fault) {
+            let (reply, parcel) = try await boxes.inspectBox(inspect, deadline: .seconds(10))
+            return (reply.summary.serviceIDBytes, parcel)
+        } catch {
+            throw GatewayFault.uploadable(error, service)
+        }
     }
 
     // MARK: Bounds

@@ -30,6 +30,7 @@ package actor GatewayService {
     var door: HTTPDoor?
     var doorsOnTheirWay: Set<InstanceID> = []
     var changes = ChangeKeys()
+    var uploads: UploadBook
     private let relayLimits: RelayLimits
     private let policy: PublishPolicy
     var countAlarm: TimerToken?
@@ -84,6 +85,7 @@ package actor GatewayService {
     ) {
         self.loop = loop
         self.limits = limits
+        uploads = UploadBook(limits: limits)
         self.relayLimits = relayLimits
         self.policy = policy
         self.networks = NetworkBook(policy: networks)

@@ -13,6 +13,9 @@ package struct HTTPAsk: Sendable {
     /// The header `Idempotency-Key`.
     package var key: [UInt8]?
     package var body: [UInt8] = []
+    /// The body, where it is a service in a codec.
+    package var package: OfferedPackage?
+    package var contentType: String?
     package var wantsEvents = false
     package var events: Items<HTTPEvent>
 

@@ -1,6 +1,5 @@
 import Chassis
 import NIOCore
-import NIOSSL
 package import Syscalls
 
 /// The HTTP door of this host. In the configuration file:
@@ -8,8 +7,8 @@ package import Syscalls
 ///     [http]
 ///     port = 2353               # 0, which is also what none means: no such door
 ///     address = "127.0.0.1"     # an IPv4 address of this host
-///     certificate = "/…/cert.pem"   # with `key`: TLS; must be there where the address is no loopback
-///     key = "/…/key.pem"
+///     certificate = "/…/cert.pem"   # with `key`: TLS. Where the address is no loopback and there is
+///     key = "/…/key.pem"            # none, one is made
 ///
 /// Keeps true: tokens do not cross a network in the clear.
 package struct HTTPConfiguration: Sendable, Equatable {
@@ -41,41 +40,36 @@ package struct HTTPConfiguration: Sendable, Equatable {
         guard (certificate == nil) == (key == nil) else {
             throw table.invalid("key", "must be there when certificate is, and only then")
         }
-        guard endpoint.address >> 24 == 127 || certificate != nil else {
-            throw table.invalid(
-                "certificate", "must be there where address is not of the loopback")
-        }
         self.endpoint = port == 0 ? nil : endpoint
     }
 
     /// Listens, if it says so.
-    func open(_ door: HTTPDoor) async throws {
-        guard let endpoint else { return }
-        let tls = try certificate.flatMap { certificate in
-            try key.map { key in try Self.context(certificate: certificate, key: key) }
-        }
+    ///
+    /// - Parameters:
+    ///   - directory: where a certificate is kept that is made.
+    ///   - now: seconds since 1970.
+    func open(
+        _ door: HTTPDoor, directory: String, now: UInt64
+    ) async throws -> HTTPCertificate? {
+        guard let endpoint else { return nil }
+        let shown = try certificate(for: endpoint, directory, now)
         let socket: Descriptor
         do throws(Errno) {
             socket = try InternetSocket.listen(endpoint)
         } catch {
             throw DaemonFailure(.system, "http: cannot listen on \(endpoint): \(error)")
         }
-        try await door.open(.host, socket, tls: tls)
+        try await door.open(.host, socket, tls: shown?.context)
+        return shown
     }
 
-    private static func context(
-        certificate: String, key: String
-    ) throws(DaemonFailure) -> NIOSSLContext {
-        do {
-            let chain = try NIOSSLCertificate.fromPEMFile(certificate)
-            let own = try NIOSSLPrivateKey(file: key, format: .pem)
-            var tls = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(own))
-            tls.minimumTLSVersion = .tlsv12
-            tls.applicationProtocols = ["h2", "http/1.1"]
-            return try NIOSSLContext(configuration: tls)
-        } catch {
-            throw DaemonFailure(.configuration, "http: certificate or key: \(error)")
+    private func certificate(
+        for endpoint: IPv4Endpoint, _ directory: String, _ now: UInt64
+    ) throws(DaemonFailure) -> HTTPCertificate? {
+        if let certificate, let key {
+            return try HTTPCertificate.given(certificate: certificate, key: key, now: now)
         }
+        guard endpoint.address >> 24 != 127 else { return nil }
+        return try HTTPCertificate.own(directory: directory, address: endpoint, now: now)
     }
 }

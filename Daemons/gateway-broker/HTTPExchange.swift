@@ -1,6 +1,7 @@
 import Interfaces
 import NIOCore
 import NIOHTTP1
+import Syscalls
 
 /// Requests and answers of one connection of HTTP/1, or of one stream of HTTP/2.
 ///
@@ -26,6 +27,8 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
     private var work: Task<Void, Never>?
     private var alarm: Scheduled<Void>?
     private var heartbeat: RepeatedTask?
+    private var upload: HTTPUpload?
+    private var pace: RepeatedTask?
     /// Of the request that is worked on: late answers to earlier ones are not sent.
     private(set) var turn = 0
     private var hasBegun = false
@@ -71,6 +74,7 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
         work?.cancel()
         alarm?.cancel()
         heartbeat?.cancel()
+        endUpload()
     }
 
     /// From here on the caller has so long to say all it wants.
@@ -93,11 +97,16 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
         switch unwrapInboundIn(data) {
         case .head(let head): begin(head)
         case .body(let bytes):
+            if let upload {
+                if !upload.take(bytes) { refuse(bodyTooLarge(bytes.readableBytes)) }
+                return
+            }
             guard body.count + bytes.readableBytes <= HTTPLimits.bodyBytesMax else {
                 return refuse(bodyTooLarge(body.count + bytes.readableBytes))
             }
             body.append(contentsOf: bytes.readableBytesView)
         case .end:
+            if let upload { return upload.end() }
             alarm?.cancel()
             ask()
         }
@@ -109,15 +118,22 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
 
     private func begin(_ head: HTTPRequestHead) {
         self.head = head
+        if HTTPRequest.takesPackage(head) { return beginUpload() }
         if let text = head.headers.first(name: "content-length"), let count = Int(text),
             count > HTTPLimits.bodyBytesMax
         {
             return refuse(bodyTooLarge(count))
         }
-        if head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" }) {
-            let head = HTTPResponseHead(version: head.version, status: .continue)
-            context?.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
-        }
+        goOn()
+    }
+
+    /// Says that the body is wanted, to who waits for that.
+    private func goOn() {
+        guard let head,
+            head.headers["expect"].contains(where: { $0.lowercased() == "100-continue" })
+        else { return }
+        let response = HTTPResponseHead(version: head.version, status: .continue)
+        context?.writeAndFlush(wrapOutboundOut(.head(response)), promise: nil)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -150,6 +166,7 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
         if let own = request.deadlineMs {
             patience = .milliseconds(Int64(min(own, HTTPLimits.deadlineMsMax)))
         }
+        let package = upload == nil ? nil : call.package
         let isBounded = request.deadlineMs != nil
         alarm = context.eventLoop.assumeIsolated().scheduleTask(in: patience) {
             // A stream without a deadline of its caller's may last for ever.
@@ -157,7 +174,8 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
             self.answer(.refusal(.deadlineExceeded), turn: turn)
         }
         work = Task {
-            let answer = await request.answer(gateway, through: entrance, events: call.events)
+            let answer = await request.answer(
+                gateway, through: entrance, events: call.events, package: package)
             call.loop.execute { self.answer(answer, turn: turn) }
         }
     }
@@ -169,13 +187,18 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
         isOver = true
         turn += 1
         alarm?.cancel()
+        work?.cancel()
+        endUpload()
         send(.refusal(fault, status: status ?? HTTPAnswer.status(fault)), andClose: true)
     }
 
     private func answer(_ answer: HTTPAnswer, turn: Int) {
         guard turn == self.turn, let head else { return }
         // After an `Upgrade` that did not happen the decoder reads no more.
-        let isLast = isSilent || !head.isKeepAlive || head.headers.contains(name: "upgrade")
+        let isCut = upload?.hasEnded == false
+        endUpload()
+        let isLast =
+            isSilent || isCut || !head.isKeepAlive || head.headers.contains(name: "upgrade")
         self.turn += 1
         alarm?.cancel()
         heartbeat?.cancel()
@@ -261,6 +284,36 @@ final class HTTPExchange: ChannelInboundHandler, RemovableChannelHandler, @unche
         alarm = context.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
     }
 
+    // MARK: Bodies that are streams
+
+    /// It is asked before the body is read, and who asks for it opens it.
+    private func beginUpload() {
+        guard let context else { return }
+        alarm?.cancel()
+        upload = HTTPUpload(context.channel)
+        ask()
+    }
+
+    /// What the body of a request is read from; the caller has so long to send so much of it.
+    func openUpload(turn: Int) -> EventLoopFuture<Parcel>? {
+        guard turn == self.turn, let upload, let context else { return nil }
+        goOn()
+        pace = context.eventLoop.scheduleRepeatedTask(
+            initialDelay: door.limits.requestPatience, delay: door.limits.requestPatience
+        ) { _ in
+            guard self.upload?.keepsPace() == false else { return }
+            self.refuse(Fault(.deadlineExceeded, subject: "request"))
+        }
+        return upload.open()
+    }
+
+    private func endUpload() {
+        pace?.cancel()
+        pace = nil
+        upload?.cut()
+        upload = nil
+    }
+
     // MARK: Streams
 
     /// Sends an event of a stream; the future is done when the caller's side took it.
@@ -306,6 +359,20 @@ struct HTTPCall: Sendable {
     let exchange: HTTPExchange
     let turn: Int
     let loop: any NIOCore.EventLoop
+
+    /// The body as a stream.
+    var package: OfferedPackage {
+        OfferedPackage { () async throws(Fault) in
+            do {
+                return try await loop.flatSubmit {
+                    exchange.openUpload(turn: turn)
+                        ?? loop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }.get()
+            } catch {
+                throw Fault.cancelled
+            }
+        }
+    }
 
     /// Sends events one by one: each waits until the one before is taken.
     var events: Items<HTTPEvent> {

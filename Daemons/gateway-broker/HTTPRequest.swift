@@ -35,8 +35,15 @@ package struct HTTPRequest: Sendable {
         return HTTPRoute.find(head.method.rawValue, target.path)
     }
 
+    /// Whether its body is to be read as a stream.
+    static func takesPackage(_ head: HTTPRequestHead) -> Bool {
+        guard case .route(let route, _) = found(head) else { return false }
+        return route.takesPackage
+    }
+
     package func answer(
-        _ gateway: any GatewayOperations, through entrance: HTTPEntrance, events: Items<HTTPEvent>
+        _ gateway: any GatewayOperations, through entrance: HTTPEntrance, events: Items<HTTPEvent>,
+        package: OfferedPackage? = nil
     ) async -> HTTPAnswer {
         do throws(Fault) {
             let target = try HTTPTarget(self.target)
@@ -55,6 +62,7 @@ package struct HTTPRequest: Sendable {
                     throw Fault(
                         .invalid, reason: .unknownKey, subject: "query", lines: route.query)
                 }
+                ask.package = package
                 ask.place = place
                 ask.query = target.query
                 return try await route.perform(ask, gateway)
@@ -93,9 +101,11 @@ package struct HTTPRequest: Sendable {
             throw GatewayFault.outOfRange(
                 "Celaut-Deadline-Ms", limit: UInt64(HTTPLimits.deadlineMsMax), actual: 0)
         }
-        if !body.isEmpty, let type = try header("content-type") {
-            let plain = type.split(separator: ";").first?.lowercased() ?? ""
-            guard plain == "application/json" else {
+        ask.contentType = try header("content-type").map { type in
+            type.split(separator: ";").first?.lowercased() ?? ""
+        }
+        if !body.isEmpty, let type = ask.contentType {
+            guard type == "application/json" else {
                 throw GatewayFault.unsupported("Content-Type", offered: ["application/json"])
             }
         }

@@ -131,6 +131,28 @@ extension HTTPRoute {
     ]
 
     private static let asking = [
+        HTTPRoute(
+            "UploadService", "PUT", "/v1/services/{service}", query: ["codec"], takesPackage: true
+        ) { ask, gateway throws(Fault) in
+            guard let package = ask.package else { throw GatewayFault.internalError("package") }
+            var request = UploadServiceRequest()
+            request.codec = try PackageCodec.named(ask.query["codec"], type: ask.contentType)
+            let service = ask.place["service"] ?? ""
+            if service != "-" {
+                guard let id = Hexadecimal.bytes(service), id.count == 32 else {
+                    throw GatewayFault.malformed("service")
+                }
+                request.serviceIDBytes = id
+            }
+            do throws(Fault) {
+                return try .message(
+                    try await gateway.upload(request, by: ask.caller, package: package))
+            } catch {
+                // Here it is the caller's bytes that are not what they are named by.
+                guard error.code == .corrupt else { throw error }
+                return .refusal(error, status: 422)
+            }
+        },
         HTTPRoute("ResolveNetwork", "POST", "/v1/networks") { ask, gateway throws(Fault) in
             let request = try ask.message(ResolveNetworkRequest.self)
             return try .message(try await gateway.resolve(request, by: ask.caller))
@@ -146,13 +168,20 @@ extension HTTPRoute {
             request.memoryBytes = try ask.number("memory_bytes", UInt64.self)
             return try .message(try await gateway.estimate(request, by: ask.caller))
         },
-        HTTPRoute("GetSpecification", "GET", "/v1/services/{service}", answer: .bytes) {
-            ask, gateway throws(Fault) in
+        HTTPRoute(
+            "GetSpecification", "GET", "/v1/services/{service}", query: ["codec"], answer: .bytes
+        ) { ask, gateway throws(Fault) in
+            let codec = try PackageCodec.named(ask.query["codec"], type: nil)
             var request = GetSpecificationRequest()
             request.service = ask.place["service"] ?? ""
             let (_, sealed) = try await gateway.specification(request, by: ask.caller)
             guard let file = sealed.take(0) else { throw GatewayFault.internalError("sealed") }
-            return .bytes(try GatewayService.read(file), type: "application/octet-stream")
+            let bytes = try GatewayService.read(file)
+            switch codec {
+            case .unspecified, .proto3: return .bytes(bytes, type: "application/octet-stream")
+            case .json: return .json(status: 200, try PackageCodec.json(bytes))
+            default: throw GatewayFault.unsupported("query.codec", offered: ["proto3", "json"])
+            }
         },
     ]
 }

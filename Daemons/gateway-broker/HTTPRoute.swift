@@ -13,6 +13,8 @@ package struct HTTPRoute: Sendable {
     /// What may be in the query.
     package var query: [String]
     package var answer: Answer
+    /// Its body is a service in a codec, read as a stream.
+    package var takesPackage: Bool
     let perform: Perform
 
     /// What a good answer is.
@@ -27,17 +29,19 @@ package struct HTTPRoute: Sendable {
 
     init(
         _ operation: String, _ method: String, _ path: String, query: [String] = [],
-        answer: Answer = .message(status: 200), _ perform: @escaping Perform
+        answer: Answer = .message(status: 200), takesPackage: Bool = false,
+        _ perform: @escaping Perform
     ) {
         self.operation = operation
         self.answer = answer
+        self.takesPackage = takesPackage
         self.method = method
         self.path = path.split(separator: "/").map(String.init)
         self.query = query
         self.perform = perform
     }
 
-    var takesBody: Bool { method == "POST" || method == "PATCH" }
+    var takesMessage: Bool { method == "POST" || method == "PATCH" }
 
     /// Whether it makes something, which a key must name.
     var isKeyed: Bool {

@@ -1,13 +1,23 @@
 import Interfaces
-import NIOCore
+package import NIOCore
 
-/// Tells HTTP/2 from HTTP/1 by the first bytes (RFC 9113, 3.4): whoever knows that we speak it begins
-/// with a preface that is no request of HTTP/1. The same below TLS, whatever was agreed on there.
+/// What a connection of HTTP/2 begins with (RFC 9113, 3.4), which is no request of HTTP/1.
+package enum HTTPPreface {
+    static let bytes = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+
+    /// Nil while it can still be either.
+    package static func isHTTP2(_ seen: ByteBufferView) -> Bool? {
+        guard seen.elementsEqual(bytes.prefix(seen.count)) || seen.count > bytes.count
+        else { return false }
+        guard seen.count >= bytes.count else { return nil }
+        return seen.prefix(bytes.count).elementsEqual(bytes)
+    }
+}
+
+/// Tells HTTP/2 from HTTP/1 by the first bytes. The same below TLS, whatever was agreed on there.
 final class HTTPVersionGuess: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
-
-    static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
     private let door: HTTPDoor
     private let entrance: HTTPEntrance
@@ -17,14 +27,6 @@ final class HTTPVersionGuess: ChannelInboundHandler, RemovableChannelHandler {
     init(door: HTTPDoor, entrance: HTTPEntrance) {
         self.door = door
         self.entrance = entrance
-    }
-
-    /// Nil while it can still be either.
-    static func isHTTP2(_ bytes: ByteBufferView) -> Bool? {
-        guard bytes.elementsEqual(preface.prefix(bytes.count)) || bytes.count > preface.count
-        else { return false }
-        guard bytes.count >= preface.count else { return nil }
-        return bytes.prefix(preface.count).elementsEqual(preface)
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -38,7 +40,7 @@ final class HTTPVersionGuess: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         seen.writeBuffer(&bytes)
-        guard let isHTTP2 = Self.isHTTP2(seen.readableBytesView) else { return }
+        guard let isHTTP2 = HTTPPreface.isHTTP2(seen.readableBytesView) else { return }
         alarm?.cancel()
         do {
             if isHTTP2 {

@@ -116,6 +116,13 @@ package actor NativeDoor<Operations: GatewayOperations>: GatewayBrokerHandler {
         try await operations.specification(request, by: caller(context))
     }
 
+    package func uploadService(
+        _ request: UploadServiceRequest, descriptors: Parcel, context: CallContext
+    ) async throws(Fault) -> UploadServiceReply {
+        try await operations.upload(
+            request, by: caller(context), package: OfferedPackage { descriptors })
+    }
+
     package func whoAmI(
         _ request: WhoAmIRequest, context: CallContext
     ) async throws(Fault) -> Identity {

@@ -35,10 +35,15 @@ package enum OpenAPIDocument {
         var parts = ["\"operationId\":\(quoted(route.operation))"]
         parts.append("\"description\":\(quoted(method?.comment ?? ""))")
         parts.append("\"parameters\":[\(parameters(route).joined(separator: ","))]")
-        if route.takesBody, let request = method?.request {
+        if route.takesMessage, let request = method?.request {
             parts.append(
                 "\"requestBody\":{\"content\":{\"application/json\":{\"schema\":\(reference(request))}}}"
             )
+        }
+        if route.takesPackage {
+            let types = PackageCodec.contentTypes.map { type in "\(quoted(type)):{}" }
+            parts.append(
+                "\"requestBody\":{\"required\":true,\"content\":{\(types.joined(separator: ","))}}")
         }
         parts.append("\"responses\":{\(responses(route, method).joined(separator: ","))}")
         return "{\(parts.joined(separator: ","))}"
@@ -72,6 +77,8 @@ package enum OpenAPIDocument {
         switch name {
         case "instance", "service":
             #"{"type":"string","minLength":1,"maxLength":128,"pattern":"^[0-9A-Za-z._:-]+$"}"#
+        case "codec":
+            "{\"type\":\"string\",\"enum\":[\(PackageCodec.names.map(quoted).joined(separator: ","))]}"
         case "slot": #"{"type":"integer","minimum":1,"maximum":65535}"#
         case "interval_ms": #"{"type":"integer","minimum":100,"maximum":3600000}"#
         case "grace_ms": #"{"type":"integer","minimum":0,"maximum":600000}"#

@@ -107,6 +107,8 @@ struct ReasonWords {
                 "is not a name: it is empty, has a slash or NUL, or is not UTF-8",
                 "Rename it before packing"
             )
+        case .notUploaded:
+            ("is not on this node", "Hand it over: celautctl boxes import FILE")
         case .tooDeep:
             ("is nested too deeply\(FaultSentence.measure(fault))", "Make the tree flatter")
         default:

@@ -54,4 +54,4 @@ def test_every_answer_is_one_that_the_description_has(tool, tmp_path):
              "--no-color"],
             cwd=tool, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
         assert run.returncode == 0, run.stdout[-20_000:]
-        assert "Tested: 16" in run.stdout, run.stdout[-4_000:]
+        assert "Tested: 17" in run.stdout, run.stdout[-4_000:]

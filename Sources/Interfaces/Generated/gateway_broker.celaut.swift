@@ -154,6 +154,13 @@ package enum GatewayBrokerInterface {
         requestDescriptors: [],
         replyDescriptors: [],
         replyRepeats: false)
+    package static let uploadService = MethodDescriptor(
+        interface: 18, ordinal: 23, name: "UploadService",
+        isStream: false, idempotency: .idempotent,
+        callers: [.admin, .client],
+        requestDescriptors: [.readable],
+        replyDescriptors: [],
+        replyRepeats: false)
     package static let descriptor = InterfaceDescriptor(
         number: 18, name: "GatewayBroker",
         revisions: 1...1,
@@ -179,6 +186,7 @@ package enum GatewayBrokerInterface {
             resolveNetwork,
             listNetworks,
             testNetwork,
+            uploadService,
         ])
 }
 
@@ -387,6 +395,17 @@ package struct GatewayBrokerClient: Sendable {
             GatewayBrokerInterface.testNetwork, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return try Body.decode(answer: answer.body)
     }
+
+    /// Hands over a service, which can be started by its id then. Descriptor: its bytes in any codec, to
+    /// their end. The id is computed over what comes; nothing of it is here before all of it is and has
+    /// the expected id. What is here already is not read.
+    package func uploadService(
+        _ request: UploadServiceRequest, descriptors: Parcel, deadline: Duration = WireLimits.deadlineDefault
+    ) async throws(Fault) -> UploadServiceReply {
+        let answer = try await caller.call(
+            GatewayBrokerInterface.uploadService, body: Body.encode(request), descriptors: descriptors, deadline: deadline)
+        return try Body.decode(answer: answer.body)
+    }
 }
 
 package protocol GatewayBrokerHandler: Actor {
@@ -503,6 +522,13 @@ package protocol GatewayBrokerHandler: Actor {
     func testNetwork(
         _ request: TestNetworkRequest, context: CallContext
     ) async throws(Fault) -> TestNetworkReply
+
+    /// Hands over a service, which can be started by its id then. Descriptor: its bytes in any codec, to
+    /// their end. The id is computed over what comes; nothing of it is here before all of it is and has
+    /// the expected id. What is here already is not read.
+    func uploadService(
+        _ request: UploadServiceRequest, descriptors: Parcel, context: CallContext
+    ) async throws(Fault) -> UploadServiceReply
 }
 
 /// Gives the requests of a connection to a `GatewayBrokerHandler`.
@@ -582,6 +608,9 @@ package struct GatewayBrokerDispatcher<Handler: GatewayBrokerHandler>: Dispatche
             return nil
         case 22:
             let reply = try await handler.testNetwork(Body.decode(request: body), context: context)
+            return Answer(body: try Body.encode(reply))
+        case 23:
+            let reply = try await handler.uploadService(Body.decode(request: body), descriptors: descriptors, context: context)
             return Answer(body: try Body.encode(reply))
         default: throw Fault(.unknownMethod, subject: method.name)
         }
@@ -667,5 +696,21 @@ extension ModifyServiceRequest {
     package var keyBytes: [UInt8] {
         get { [UInt8](key) }
         set { key = Data(newValue) }
+    }
+}
+
+extension UploadServiceRequest {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
+    }
+}
+
+extension UploadServiceReply {
+    /// `serviceID` as an array.
+    package var serviceIDBytes: [UInt8] {
+        get { [UInt8](serviceID) }
+        set { serviceID = Data(newValue) }
     }
 }

@@ -190,7 +190,8 @@ package nonisolated struct StartServiceRequest: Sendable {
   /// The idempotency key: 16 to 64 bytes, random.
   package var key: Data = Data()
 
-  /// A service id (64 hexadecimal digits), a unique prefix of 8 or more, or a tag.
+  /// A service id (64 hexadecimal digits), a unique prefix of 8 or more, or a tag. NOT_FOUND with the
+  /// reason NOT_UPLOADED for an id that is not here: UploadService takes it.
   package var service: String = String()
 
   /// A name for the instance: letters, digits, "-", "_", ".", at most 63; unique among those that
@@ -1078,6 +1079,38 @@ package nonisolated struct ResolveNetworkReply: Sendable {
 
   /// The peers. None is no error: there may be some later.
   package var peers: [NetworkPeer] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct UploadServiceRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The id it must have: 32 bytes; empty where that is not known.
+  package var serviceID: Data = Data()
+
+  /// The codec of what is sent; unspecified for what the first bytes look like.
+  package var codec: Codec = .unspecified
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct UploadServiceReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The service: 32 bytes.
+  package var serviceID: Data = Data()
+
+  /// True where it was here before.
+  package var alreadyPresent: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2734,6 +2767,76 @@ nonisolated extension ResolveNetworkReply: SwiftProtobuf.Message, SwiftProtobuf.
 
   package static func ==(lhs: ResolveNetworkReply, rhs: ResolveNetworkReply) -> Bool {
     if lhs.peers != rhs.peers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension UploadServiceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UploadServiceRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}service_id\0\u{1}codec\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.serviceID) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.codec) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serviceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.serviceID, fieldNumber: 1)
+    }
+    if self.codec != .unspecified {
+      try visitor.visitSingularEnumField(value: self.codec, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: UploadServiceRequest, rhs: UploadServiceRequest) -> Bool {
+    if lhs.serviceID != rhs.serviceID {return false}
+    if lhs.codec != rhs.codec {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension UploadServiceReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".UploadServiceReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}service_id\0\u{3}already_present\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.serviceID) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.alreadyPresent) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serviceID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.serviceID, fieldNumber: 1)
+    }
+    if self.alreadyPresent != false {
+      try visitor.visitSingularBoolField(value: self.alreadyPresent, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: UploadServiceReply, rhs: UploadServiceReply) -> Bool {
+    if lhs.serviceID != rhs.serviceID {return false}
+    if lhs.alreadyPresent != rhs.alreadyPresent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -299,6 +299,9 @@ nonisolated enum WireFaultReason: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// More nested directories than the bound.
   case tooDeep // = 19
+
+  /// Not here, and can be handed over: upload it, then ask again with another key.
+  case notUploaded // = 20
   case UNRECOGNIZED(Int)
 
   init() {
@@ -327,6 +330,7 @@ nonisolated enum WireFaultReason: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 17: self = .keyReused
     case 18: self = .badDescriptor
     case 19: self = .tooDeep
+    case 20: self = .notUploaded
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -353,6 +357,7 @@ nonisolated enum WireFaultReason: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .keyReused: return 17
     case .badDescriptor: return 18
     case .tooDeep: return 19
+    case .notUploaded: return 20
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -379,6 +384,7 @@ nonisolated enum WireFaultReason: SwiftProtobuf.Enum, Swift.CaseIterable {
     .keyReused,
     .badDescriptor,
     .tooDeep,
+    .notUploaded,
   ]
 
 }
@@ -804,7 +810,7 @@ nonisolated extension WireFaultCode: SwiftProtobuf._ProtoNameProviding {
 }
 
 nonisolated extension WireFaultReason: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FAULT_REASON_UNSPECIFIED\0\u{1}FAULT_REASON_UNKNOWN_KEY\0\u{1}FAULT_REASON_MISSING_KEY\0\u{1}FAULT_REASON_WRONG_TYPE\0\u{1}FAULT_REASON_OUT_OF_RANGE\0\u{1}FAULT_REASON_MALFORMED\0\u{1}FAULT_REASON_PATH_ESCAPES\0\u{1}FAULT_REASON_PATH_ABSOLUTE\0\u{1}FAULT_REASON_NAME_TOO_LONG\0\u{1}FAULT_REASON_SPECIAL_FILE\0\u{1}FAULT_REASON_TRUNCATED\0\u{1}FAULT_REASON_TOO_MANY_ENTRIES\0\u{1}FAULT_REASON_DUPLICATE\0\u{1}FAULT_REASON_FILE_MISSING\0\u{1}FAULT_REASON_NOT_EXECUTABLE\0\u{1}FAULT_REASON_BELOW_MINIMUM\0\u{1}FAULT_REASON_BAD_NAME\0\u{1}FAULT_REASON_KEY_REUSED\0\u{1}FAULT_REASON_BAD_DESCRIPTOR\0\u{1}FAULT_REASON_TOO_DEEP\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FAULT_REASON_UNSPECIFIED\0\u{1}FAULT_REASON_UNKNOWN_KEY\0\u{1}FAULT_REASON_MISSING_KEY\0\u{1}FAULT_REASON_WRONG_TYPE\0\u{1}FAULT_REASON_OUT_OF_RANGE\0\u{1}FAULT_REASON_MALFORMED\0\u{1}FAULT_REASON_PATH_ESCAPES\0\u{1}FAULT_REASON_PATH_ABSOLUTE\0\u{1}FAULT_REASON_NAME_TOO_LONG\0\u{1}FAULT_REASON_SPECIAL_FILE\0\u{1}FAULT_REASON_TRUNCATED\0\u{1}FAULT_REASON_TOO_MANY_ENTRIES\0\u{1}FAULT_REASON_DUPLICATE\0\u{1}FAULT_REASON_FILE_MISSING\0\u{1}FAULT_REASON_NOT_EXECUTABLE\0\u{1}FAULT_REASON_BELOW_MINIMUM\0\u{1}FAULT_REASON_BAD_NAME\0\u{1}FAULT_REASON_KEY_REUSED\0\u{1}FAULT_REASON_BAD_DESCRIPTOR\0\u{1}FAULT_REASON_TOO_DEEP\0\u{1}FAULT_REASON_NOT_UPLOADED\0")
 }
 
 nonisolated extension WireRole: SwiftProtobuf._ProtoNameProviding {

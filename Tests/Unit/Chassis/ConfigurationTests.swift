@@ -129,6 +129,36 @@ struct ConfigurationTests {
         #expect((error?.line ?? 0) >= 2)
     }
 
+    @Test(
+        "What the parser would not survive is refused with its line",
+        arguments: [
+            "[\nx]", "[[\n", "[+x]", "[[[x]]]", "[ \u{E9}]", "a = [1, }", "a = [}]",
+            "a = [1, \u{B}]", "a = [\u{A0}1]", "a = 1979-05-27Tx", "a = 1979-05-27t:00:00",
+            "a = 1979-05-27 1,", "a = [{b = [1979-05-27T", #"a = {b = "\"", c = 1979-05-27T}"#,
+            "a = \"\"\"\\\"\"\"\"\"\n[}",
+        ])
+    func fatal(text: String) {
+        let error = failure { () throws(ConfigurationError) in _ = try read("\n" + text) }
+        guard case .malformed = error?.problem else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect((error?.line ?? 0) >= 2)
+    }
+
+    @Test(
+        "What only looks like what the parser would not survive is read",
+        arguments: [
+            #"a = "[\n[}""#, "a = '''\n[}\n'''", "a = \"\"\"\\\"\"\"\\\"\n[}\"\"\"",
+            "# [}\na = 1", "a = 1 # [}", "1979-05-27Tx = 1", "a = {1979-05-27Tx = 1}",
+            "a = [\n[],\n[ # }\n1],]", "[ a . 'b]' ]\nc = 1979-05-27T07:32:00Z",
+            "a = 1979-05-27 # x", "a = 1979-05-27 07:32:00", "[['}'.x]]\n[\"[\"]",
+            "a = {}\nb = {c = [{d = 1}, {}], e = ''}\n[f]", "[a]\r\nb = [1,\r\n2]\r\n",
+        ])
+    func notFatal(text: String) throws {
+        _ = try ConfigurationReader(text: text, file: "x.toml")
+    }
+
     @Test("A file that is not there, is not text or is too large is refused by its name")
     func unreadable() throws {
         let directory = try TemporaryDirectory()

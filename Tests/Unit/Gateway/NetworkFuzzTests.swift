@@ -95,6 +95,18 @@ import gateway_broker
         }
     }
 
+    @Test("any configuration is read or refused")
+    func anyPolicy() {
+        var numbers = SeededGenerator(seed: 13)
+        for _ in 0..<3_000 {
+            guard let policy = try? Self.read(Self.mutated(text: Self.policy, &numbers)) else {
+                continue
+            }
+            #expect(policy.allow.count <= NetworkPolicy.globsMax)
+            #expect(policy.verdict(["a-testnet", "web"]) != .allowed(["a-testnet"]))
+        }
+    }
+
     @Test("any bytes are a configuration file of an instance, or none, in both formats")
     func files() throws {
         var numbers = SeededGenerator(seed: 14)
