@@ -302,3 +302,16 @@ def test_a_parent_that_is_killed_takes_its_children_and_nothing_stays(
     assert time.monotonic() - began < 30
     # Its layer, with the directories in it, was mounted for the child, too.
     wait_until(lambda: not Traces().new_since(before), 10, "nothing of the family is left")
+
+
+@pytest.mark.parametrize("codec", ["proto3", "json", "json+zip"])
+def test_another_node_learns_what_is_shared_from_every_codec(
+        node, fresh_node, child_service, tmp_path, codec):
+    package = tmp_path / "box"
+    told = node.command("boxes", "export", child_service.hex(), "--codec", codec, "-o", package)
+    assert told.returncode == 0, told
+    told = fresh_node.command("boxes", "import", package)
+    assert told.returncode == 0, told
+    assert [one.service_id for one in fresh_node.list_boxes()] == [child_service]
+    fault = refusal(fresh_node, child_service)
+    assert (fault.code, fault.subject) == ("FORBIDDEN", "share /mnt/mine")
