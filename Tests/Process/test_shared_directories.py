@@ -7,6 +7,7 @@ import time
 import pytest
 
 import boxes
+import canonical
 import wire_client as w
 from node import Node, wait_until
 from probe import Probe
@@ -310,6 +311,10 @@ def test_another_node_learns_what_is_shared_from_every_codec(
     package = tmp_path / "box"
     told = node.command("boxes", "export", child_service.hex(), "--codec", codec, "-o", package)
     assert told.returncode == 0, told
+    # Another reader finds the same id where it reads and writes all of it.
+    readers = {"proto3": canonical.of_proto3, "json": canonical.of_json}
+    if codec in readers:
+        assert canonical.service_id(readers[codec](package.read_bytes())) == child_service
     told = fresh_node.command("boxes", "import", package)
     assert told.returncode == 0, told
     assert [one.service_id for one in fresh_node.list_boxes()] == [child_service]
