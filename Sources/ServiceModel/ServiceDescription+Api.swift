@@ -25,16 +25,26 @@ extension DescriptionObject {
         return try definition(value, path(key))
     }
 
-    /// One definition or a list of them, lowest first; a tag is a definition.
+    /// One definition or a list of them, lowest first; a tag is a definition. Each says something.
     mutating func definitions(_ key: String) throws(DescriptionError) -> [Definition] {
         guard let value = take(key) else { return [] }
-        guard case .array(let elements) = value else { return [try definition(value, path(key))] }
+        guard case .array(let elements) = value else { return [try saying(value, path(key))] }
         try bounded(elements.count, path(key))
         var definitions: [Definition] = []
         for (index, element) in elements.enumerated() {
-            definitions.append(try definition(element, "\(path(key))[\(index)]"))
+            definitions.append(try saying(element, "\(path(key))[\(index)]"))
         }
         return definitions
+    }
+
+    private func saying(
+        _ value: JSONValue, _ path: String
+    ) throws(DescriptionError) -> Definition {
+        let definition = try definition(value, path)
+        guard definition != Definition() else {
+            throw DescriptionError(.missingKey, key: "\(path).tags")
+        }
+        return definition
     }
 
     /// How bytes travel over a slot: "tcp" where nothing is said.

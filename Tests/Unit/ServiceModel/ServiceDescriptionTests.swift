@@ -91,7 +91,9 @@ private let long = String(repeating: "t", count: 129)
                 #""config_declaration": {"format": 1}"#, .wrongType, "config_declaration.format"),
             Refusal(
                 #""config_declaration": {"form": 1}"#, .unknownKey, "config_declaration.form"),
-            Refusal(#""node_protocol_stack": {}"#, .wrongType, "node_protocol_stack"),
+            Refusal(#""node_protocol_stack": 1"#, .wrongType, "node_protocol_stack"),
+            Refusal(#""node_protocol_stack": {}"#, .missingKey, "node_protocol_stack.tags"),
+            Refusal(#""node_protocol_stack": [""]"#, .missingKey, "node_protocol_stack[0].tags"),
             Refusal(
                 #""network": [{"tags": ["a"], "environment_variable": 1}]"#, .wrongType,
                 "network[0].environment_variable"),
