@@ -30,16 +30,11 @@ extension GatewayService {
         return try report(id, nil)
     }
 
-    private func report(_ id: InstanceID, _ usage: Usage?) throws(Fault) -> ServiceReport {
-        guard let seen = sightings[id] else { throw GatewayFault.noInstance(id.description) }
-        var report = ServiceReport()
-        report.instance = seen.view
-        if seen.view.state.phase != .ended, let usage { report.instance.state.usage = usage }
+    /// What passed through each slot so far.
+    func traffic(_ id: InstanceID, hasEnded: Bool) -> [SlotTraffic] {
         let open = relay.open(id)
-        let counts =
-            report.instance.state.phase == .ended
-            ? machine.records[id]?.counts ?? [] : relay.traffic(id)
-        report.traffic = counts.map { count in
+        let counts = hasEnded ? machine.records[id]?.counts ?? [] : relay.traffic(id)
+        return counts.map { count in
             var slot = SlotTraffic()
             slot.slot = UInt32(count.slot.port)
             slot.transport = count.slot.transport
@@ -49,6 +44,14 @@ extension GatewayService {
             slot.openConnections = UInt32(open[count.slot] ?? 0)
             return slot
         }
+    }
+
+    private func report(_ id: InstanceID, _ usage: Usage?) throws(Fault) -> ServiceReport {
+        guard let seen = sightings[id] else { throw GatewayFault.noInstance(id.description) }
+        var report = ServiceReport()
+        report.instance = seen.view
+        if seen.view.state.phase != .ended, let usage { report.instance.state.usage = usage }
+        report.traffic = traffic(id, hasEnded: report.instance.state.phase == .ended)
         report.connections = relay.connections(id, max: Self.connectionsMax).map { count in
             var connection = RelayedConnection()
             connection.slot = UInt32(count.slot.port)

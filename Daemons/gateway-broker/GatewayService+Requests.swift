@@ -60,6 +60,7 @@ extension GatewayService: GatewayOperations {
         var reply = StopServiceReply()
         reply.instance = seen.view
         reply.refund = "0"
+        reply.traffic = traffic(id, hasEnded: true)
         return reply
     }
 

@@ -21,7 +21,8 @@ struct Celautctl: ParsableCommand {
         version: Version.current,
         subcommands: [
             Up.self, Status.self, Pack.self, Boxes.self, Run.self, Ps.self, Inspect.self,
-            Observe.self, Logs.self, Tunnel.self, Stop.self, Clients.self, Networks.self,
+            Observe.self, Logs.self, Tunnel.self, Introduce.self, Stop.self, Clients.self,
+            Networks.self,
             Top.self, Stats.self, Update.self, Restart.self, Doctor.self, Config.self,
             VersionCommand.self,
         ])

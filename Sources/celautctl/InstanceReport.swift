@@ -6,6 +6,13 @@ struct InstanceReport: Encodable {
     struct Slot: Encodable {
         let slot: String
         let address: String
+        /// The instance in whose network the address is, where it is not this host's.
+        let inside: String?
+
+        /// For a table.
+        var place: String {
+            inside.map { "\(address) inside \($0.prefix(12))" } ?? address
+        }
     }
 
     let id: String
@@ -37,7 +44,9 @@ struct InstanceReport: Encodable {
         phase = state.phase.word
         ended = state.phase == .ended ? EndReport(state.ended) : nil
         addresses = instance.addresses.map {
-            Slot(slot: "\($0.slot)/\($0.transport.word)", address: "\($0.host):\($0.port)")
+            Slot(
+                slot: "\($0.slot)/\($0.transport.word)", address: "\($0.host):\($0.port)",
+                inside: $0.inside.isEmpty ? nil : Words.hex($0.inside))
         }
         acceptedAtMs = state.acceptedAtMs
         readyAtMs = state.readyAtMs
@@ -65,7 +74,7 @@ struct InstanceReport: Encodable {
             Words.bytes(ended == nil ? memoryBytes : memoryPeakBytes),
             Words.duration(milliseconds: cpuUs / 1_000),
             addresses.isEmpty
-                ? "-" : addresses.map { "\($0.slot) at \($0.address)" }.joined(separator: ", "),
+                ? "-" : addresses.map { "\($0.slot) at \($0.place)" }.joined(separator: ", "),
         ]
     }
 }

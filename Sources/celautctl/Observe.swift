@@ -43,7 +43,7 @@ struct ServiceReportText: Encodable {
             ["cpu", Words.duration(milliseconds: instance.cpuUs / 1_000)],
             ["processes", String(instance.processes)],
         ]
-        rows += instance.addresses.map { ["slot \($0.slot)", $0.address] }
+        rows += instance.addresses.map { ["slot \($0.slot)", $0.place] }
         rows += traffic.map {
             [
                 "traffic \($0.slot)",

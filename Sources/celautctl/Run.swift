@@ -124,7 +124,7 @@ struct Run: ParsableCommand {
         switch format {
         case .json: Printer.json(report)
         case .table:
-            let addresses = report.addresses.map { ["slot \($0.slot)", $0.address] }
+            let addresses = report.addresses.map { ["slot \($0.slot)", $0.place] }
             let rows =
                 [["instance", report.id], ["name", report.name]] + addresses
                 + (report.token.map { [["token", $0]] } ?? [])
@@ -133,7 +133,7 @@ struct Run: ParsableCommand {
     }
 
     private static func reach(_ report: InstanceReport) -> String {
-        let addresses = report.addresses.map { "\($0.slot) at \($0.address)" }
+        let addresses = report.addresses.map { "\($0.slot) at \($0.place)" }
         return "\(report.name) is ready"
             + (addresses.isEmpty ? "" : ": " + addresses.joined(separator: ", "))
             + ". Ctrl-C stops it."

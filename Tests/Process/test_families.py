@@ -137,8 +137,12 @@ def test_a_sibling_is_reached_once_it_is_introduced_and_only_from_that_side(node
     with pytest.raises(w.Fault) as caught:
         introduce(node, parent.token, to=one.token)
     assert caught.value.code == "FORBIDDEN"
-    # Again, and after the gateway was killed: the same.
+    # Again, on the command line, and after the gateway was killed: the same.
     assert introduce(node, other.token, to=one.token) == shown
+    said = node.command("introduce", other.token, "--to", one.token)
+    assert said.returncode == 0, said.stderr
+    holder = one.instance.instance_id.hex()[:12]
+    assert said.stdout.split() == f"slot {PORT}/tcp 10.65.1.1:{PORT} inside {holder}".split()
     node.kill("gateway-broker")
     wait_until(lambda: hear(parent, "10.64.1.0"), 20, "the child is reached again")
     wait_until(lambda: "heard" in asked_inside(parent, "10.64.1.0", there), 20,
@@ -299,8 +303,11 @@ def test_counts_are_exact_over_a_stopped_gateway_and_at_the_end(node, service):
     line = "run true"
     received += len(probe.ask(line))
     sent += len(line) + 1
-    node.stop_service(started.token, grace_ms=0)
+    [stopped] = call(node, "StopService", w.gateway.StopServiceRequest(
+        instance=reference(started.token))).traffic
     assert counted() == (4, sent, received)
+    assert (stopped.connections, stopped.bytes_to_instance,
+            stopped.bytes_from_instance) == (4, sent, received)
 
 
 @pytest.mark.parametrize("policy, host", [

@@ -426,6 +426,9 @@ package nonisolated struct StopServiceReply: Sendable {
   /// What is given back of the deposit, in monetary units: "0" while there are no prices.
   package var refund: String = String()
 
+  /// What passed through each of its slots in all.
+  package var traffic: [SlotTraffic] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1553,7 +1556,7 @@ nonisolated extension StopServiceRequest: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension StopServiceReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StopServiceReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instance\0\u{1}refund\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instance\0\u{1}refund\0\u{1}traffic\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1563,6 +1566,7 @@ nonisolated extension StopServiceReply: SwiftProtobuf.Message, SwiftProtobuf._Me
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._instance) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.refund) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.traffic) }()
       default: break
       }
     }
@@ -1579,12 +1583,16 @@ nonisolated extension StopServiceReply: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.refund.isEmpty {
       try visitor.visitSingularStringField(value: self.refund, fieldNumber: 2)
     }
+    if !self.traffic.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.traffic, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: StopServiceReply, rhs: StopServiceReply) -> Bool {
     if lhs._instance != rhs._instance {return false}
     if lhs.refund != rhs.refund {return false}
+    if lhs.traffic != rhs.traffic {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
