@@ -9,12 +9,12 @@ BUILD_FLAGS=(-c "${CELAUT_CONFIGURATION:-release}")
 packages_build=(
     git pkg-config libc6-dev libarchive-dev libcap-dev libseccomp-dev libsystemd-dev libsqlite3-dev)
 packages_run=(curl e2fsprogs util-linux redis-tools)
-packages_bench=(bubblewrap conmon crun debootstrap haproxy iperf3 restic)
+packages_bench=(bubblewrap conmon crun debootstrap haproxy iperf3 nginx-light podman restic wrk)
 packages_package=(binutils dpkg-dev lintian patchelf python3)
 packages_system=(debootstrap lintian patchelf dpkg-dev systemd systemd-container util-linux)
 packages_test=(
     "${packages_run[@]}" protobuf-compiler python3 python3-pytest python3-protobuf python3-venv
-    systemd-tests openssl busybox-static gcc binutils buildah debootstrap umoci skopeo bzip2 xz-utils zstd)
+    bubblewrap systemd-tests openssl busybox-static gcc binutils buildah debootstrap umoci skopeo bzip2 xz-utils zstd)
 
 section() {
     printf '\n== %s\n' "$1"

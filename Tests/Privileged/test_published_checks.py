@@ -3,6 +3,7 @@ of what any program may do of files, processes, sockets and clocks pass, so the 
 that a service counts on; those that set up devices, mounts, networks and namespaces do not."""
 
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -102,3 +103,62 @@ def test_what_any_program_may_do_is_as_systemd_expects_it(results, name):
 def test_what_only_the_host_may_do_does_not_succeed(results, name):
     code, words = results[name]
     assert code in (77, 134), words
+
+
+# What makes sandboxes, mounts, devices and limits on a host, by its own tools, as root would.
+TOOLS = {
+    "a sandbox of its own": "bwrap --unshare-all --ro-bind / / /bin/true",
+    "a sandbox without namespaces of users": "bwrap --unshare-pid --bind / / /bin/true",
+    "a user namespace": "unshare --user /bin/true",
+    "a mount namespace": "unshare --mount /bin/true",
+    "a network namespace": "unshare --net /bin/true",
+    "the namespaces of its init": "nsenter --target 1 --all /bin/true",
+    "a mount": "mount -t tmpfs none /tmp",
+    "a bind mount": "mount --bind /etc /tmp",
+    "less of its root's protection": "mount -o remount,dev,suid /",
+    "an unmount": "umount /proc",
+    "a loop device": "losetup --find --show /start",
+    "another root": "chroot / /bin/true",
+    "another user": "setpriv --reuid 1 --clear-groups /bin/true",
+    "a capability": "setpriv --inh-caps +sys_admin --ambient-caps +sys_admin /bin/true",
+    "more open files": "prlimit --nofile=9999999:9999999 /bin/true",
+    "real time": "chrt --fifo 1 /bin/true",
+    "the kernel's log": "dmesg",
+}
+
+
+@pytest.fixture(scope="module")
+def tried(node):
+    """The exit code and the last words of each tool, from one instance."""
+    programs = {command.split()[0] for command in TOOLS.values()} | {"true"}
+    paths = {name: Path(shutil.which(name)) for name in programs}
+    entries = boxes.busybox_entries()
+    for folder in ("etc", "lib", "lib64", "run"):
+        entries.append(boxes.entry(f"{folder}/", kind=boxes.tarfile.DIRTYPE))
+    entries.append(boxes.entry("tmp/", kind=boxes.tarfile.DIRTYPE, mode=0o1777))
+    for name, path in libraries(paths.values()).items():
+        folder = "lib64" if name.startswith("ld-linux") else "lib"
+        entries.append(boxes.entry(f"{folder}/{name}", path.read_bytes()))
+    for name, path in paths.items():
+        entries.append(boxes.entry(f"bin/{name}", path.read_bytes()))
+    lines = ["export LD_LIBRARY_PATH=/lib PATH=/bin"]
+    for number, command in enumerate(TOOLS.values()):
+        lines.append(f"/bin/{command} > /run/said 2>&1; echo {number} $? $(tail -n 3 /run/said)")
+    # What the tools are tried with works.
+    lines.append("/bin/true; echo \"true $?\"")
+    entries.append(boxes.entry("start", boxes.script(*lines)))
+    box = node.import_box(boxes.tar_bytes(entries), boxes.described(
+        tag="tools", init={"entry_path": ["start"]}, api=[]))
+    started = node.start_service(box.service_id)
+    node.watch_until_ended(started.token)
+    said = dict(line.split(" ", 1) for line in node.output(started.token)[0].decode().splitlines())
+    assert said.pop("true") == "0"
+    return {what: said[str(number)] for number, what in enumerate(TOOLS)}
+
+
+@pytest.mark.parametrize("what", TOOLS)
+def test_the_tools_of_a_host_do_not_give_an_instance(tried, what):
+    code, _, words = tried[what].partition(" ")
+    assert int(code) not in (0, 126, 127), tried[what]
+    assert re.search(r"not permitted|denied|privileg|No permissions|superuser|cannot|/proc/1/ns",
+                     words, re.IGNORECASE), words
