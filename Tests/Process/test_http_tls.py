@@ -5,9 +5,12 @@ import base64
 import hashlib
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +28,6 @@ def issue(folder, name, *more):
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
     # The daemon has a user of its own.
     key.chmod(0o644)
-    folder.chmod(0o755)
     return certificate, key
 
 
@@ -48,8 +50,16 @@ def curl(url, *more):
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
+def folder():
+    """One that every user can read."""
+    path = Path(tempfile.mkdtemp(prefix="celaut-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def given(folder):
     certificate, key = issue(
         folder, "gateway", "-days", "2", "-addext", "subjectAltName=IP:127.0.0.1")
     port = free_port()
@@ -73,6 +83,7 @@ def test_who_trusts_another_certificate_does_not_connect(given):
     assert curl(f"https://127.0.0.1:{port}/openapi.json")[0] == 60
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_who_speaks_without_tls_or_only_an_old_one_gets_nothing_from_it(given):
     _, port, certificate, _ = given
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
@@ -107,10 +118,10 @@ def fingerprint(node):
     return facts.get("http-certificate-sha256")
 
 
-def test_a_door_to_the_network_makes_a_certificate_keeps_it_and_says_which(tmp_path):
+def test_a_door_to_the_network_makes_a_certificate_keeps_it_and_says_which(folder, tmp_path):
     port = free_port()
     config = configured(port, address="0.0.0.0")
-    with Node(state=tmp_path / "state", base=tmp_path, config=config) as node:
+    with Node(base=folder, config=config) as node:
         made = list((node.state / "gateway-broker").glob("http-*.pem"))
         assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o600"]
         text = made[0].read_text()
@@ -133,13 +144,13 @@ def test_a_door_to_the_network_makes_a_certificate_keeps_it_and_says_which(tmp_p
         # It is nobody's that other machines trust, and nothing is told without it.
         assert curl(f"https://127.0.0.1:{port}/openapi.json")[0] == 60
         before = fingerprint(node)
-    with Node(state=tmp_path / "state", base=tmp_path, config=config) as node:
+    with Node(base=folder, config=config) as node:
         assert fingerprint(node) == before
 
 
-def test_a_key_of_another_certificate_is_a_configuration_error(tmp_path):
-    certificate, _ = issue(tmp_path, "one", "-days", "2")
-    _, key = issue(tmp_path, "other", "-days", "2")
+def test_a_key_of_another_certificate_is_a_configuration_error(folder):
+    certificate, _ = issue(folder, "one", "-days", "2")
+    _, key = issue(folder, "foreign", "-days", "2")
     with pytest.raises(AssertionError) as caught:
         with Node(config=configured(free_port(), certificate, key)):
             pass
