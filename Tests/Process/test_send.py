@@ -252,6 +252,19 @@ def test_a_sender_of_another_box_than_it_says_is_refused(other, untouched):
     assert ended(stranger.process, 65)["condition"]["code"] == "corrupt"
 
 
+def test_a_sender_that_fails_in_the_middle_says_why(other, untouched):
+    stranger = Stranger(other, "receive")
+    stranger.hear()
+    why = {"code": "FAULT_CODE_CORRUPT", "subject": "an object\x1b[2J"}
+    stranger.raw(b"".join(offered(SMALL_ID, SMALL)[:3]) + packed(end={"fault": why}))
+    assert stranger.hear().listed.last
+    assert stranger.hear().outcome.HasField("fault")
+    stranger.leave()
+    complaint = ended(stranger.process, 65)
+    assert complaint["condition"]["code"] == "corrupt" and "other side" in complaint["error"]
+    assert complaint["condition"]["subject"] == "an object\ufffd[2J"
+
+
 def test_a_stream_cut_anywhere_is_refused_and_leaves_nothing(other, untouched):
     frames = offered(SMALL_ID, SMALL)
     whole = b"".join(frames)
