@@ -9,7 +9,7 @@ import pytest
 
 import hostile
 import wire_client as w
-from node import Node
+from node import Node, wait_until
 from supervisor import OpenBox, Supervisor
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -45,7 +45,9 @@ def weighing(request, tmp_path_factory):
         with Node(state=mount / "state", base=base) as node:
             yield node, "bfq" if "[bfq]" in scheduler.read_text() else "none"
     finally:
-        subprocess.run(["umount", mount], check=True)
+        # What waited for a next start lets go of it a moment after the node ended.
+        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
+                   20, "the disk is let go of")
 
 
 def test_the_status_says_whether_weights_are_in_force(weighing):
