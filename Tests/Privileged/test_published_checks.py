@@ -21,7 +21,7 @@ PASS = """async bus-objects bus-server bus-vtable clock copy cpu-set-util data-f
 errno-util exit-status fd-util fdset fileio hostname-util id128 io-util libmount local-addresses log mkdir
 mmap-cache os-util proc-cmdline psi-util random-util rlimit-util seccomp serialize
 set-disable-mempool sigbus signal-util socket-netlink sysctl-util terminal-util tmpfile-util umask-util
-user-util util utmp""".split()
+user-util util utmp xattr-util""".split()
 
 # They end with 77 where they see that they may not, or abort where it is refused: to become another user
 # or to give files to one is, too.
@@ -57,7 +57,7 @@ def results(node):
     names = PASS + REFUSED
     paths = [program(name) for name in names]
     entries = boxes.busybox_entries()
-    for folder in ("etc", "home", "lib", "lib64", "root", "run", "t", "var"):
+    for folder in ("etc", "home", "lib", "lib64", "root", "run", "t", "usr", "var"):
         entries.append(boxes.entry(f"{folder}/", kind=boxes.tarfile.DIRTYPE))
     for folder in ("tmp", "var/tmp"):
         entries.append(boxes.entry(f"{folder}/", kind=boxes.tarfile.DIRTYPE, mode=0o1777))
