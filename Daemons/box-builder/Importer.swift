@@ -20,9 +20,6 @@ package struct Importer: Sendable {
     // LIMIT: how long a silent sender of a description is waited for before `isCancelled` is asked.
     private static let patience: Int32 = 100
 
-    // LIMIT: bytes of a content read in one step.
-    private static let stepBytes = 262_144
-
     // LIMIT: PATH_MAX of Linux without its NUL: the program is started by this path.
     private static let entrypointBytesMax = 4_095
 
@@ -101,6 +98,8 @@ package struct Importer: Sendable {
         {
             return named
         }
+        // Hashing takes one core, and hardly any of the disk.
+        contents.flushMeanwhile()
         let (identity, form) = try identify(
             described.service, tree, contents, step, progress, isCancelled)
         try contents.drain()
@@ -216,23 +215,11 @@ package struct Importer: Sendable {
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
         var step = start
         step.phase = .hashing
-        var buffer = [UInt8](repeating: 0, count: Self.stepBytes)
-        return try StoredForm.identify(service, tree, into: contents) {
-            digest, take throws(Fault) in
-            do throws(Errno) {
-                let file = try store.openObject(digest)
-                while true {
-                    guard !isCancelled() else { throw .cancelled }
-                    let count = try File.read(file, into: &buffer)
-                    if count == 0 { break }
-                    // SAFETY: bytes have no padding.
-                    unsafe take(buffer.span.extracting(0..<count).bytes)
-                    step.bytes += UInt64(count)
-                    progress(step)
-                }
-            } catch {
-                throw error == .cancelled ? .cancelled : StoreFault.storing(error, digest.hex)
-            }
+        return try StoredForm.identify(service, tree, in: store, into: contents) {
+            count throws(Fault) in
+            guard !isCancelled() else { throw .cancelled }
+            step.bytes += UInt64(count)
+            progress(step)
         }
     }
 

@@ -21,14 +21,18 @@ package struct StoredForm: Equatable, Sendable {
 
     /// Computes the id of a service that was made here, and stores its form.
     ///
-    /// - Parameter read: gives the bytes of a content, in order, to the closure.
+    /// - Parameters:
+    ///   - store: has the contents.
+    ///   - step: hears after each run how many bytes of contents it had.
     package static func identify(
-        _ service: Service, _ tree: FileTree, into contents: ImportedContents,
-        read: (ContentDigest, (RawSpan) -> Void) throws(Fault) -> Void
+        _ service: Service, _ tree: FileTree, in store: ObjectStore,
+        into contents: ImportedContents, step: (Int) throws(Fault) -> Void
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
         var hash = ServiceHash()
         var total: UInt64 = 0
         var writing = try Writing(contents)
+        let reader = try ContentReader(tree, in: store)
+        defer { reader.end() }
         try CanonicalForm.emit(
             service, tree,
             literal: { run throws(Fault) in
@@ -40,13 +44,11 @@ package struct StoredForm: Equatable, Sendable {
                 total += UInt64(run.byteCount)
             },
             content: { digest, bytes throws(Fault) in
-                var given: UInt64 = 0
-                try read(digest) { run in
+                try reader.give(bytes) { run throws(Fault) in
                     // SAFETY: as above.
                     unsafe run.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
-                    given += UInt64(run.byteCount)
+                    try step(run.byteCount)
                 }
-                guard given == bytes else { throw Fault(.corrupt, subject: digest.hex) }
                 total += bytes
                 writing.form.content(digest, bytes: bytes)
                 try writing.store()

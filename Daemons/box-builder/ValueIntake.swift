@@ -72,13 +72,9 @@ extension ServiceIntake.Result {
         _ service: Service, _ tree: FileTree, _ store: ObjectStore, _ forms: ImportedContents,
         _ isCancelled: () -> Bool
     ) throws(Fault) {
-        let (identity, form) = try StoredForm.identify(service, tree, into: forms) {
-            digest, take throws(Fault) in
-            try store.forEachRun(of: digest) { run throws(Fault) in
-                guard !isCancelled() else { throw .cancelled }
-                // SAFETY: bytes have no padding.
-                unsafe take(run.span.bytes)
-            }
+        let (identity, form) = try StoredForm.identify(service, tree, in: store, into: forms) {
+            _ throws(Fault) in
+            guard !isCancelled() else { throw .cancelled }
         }
         guard let id = ServiceID(identity.id) else { throw Fault(.internal, subject: "id") }
         self.init(

@@ -31,6 +31,21 @@ extension File {
         }
     }
 
+    /// Reads once into some places of an array. 0 is the end.
+    package static func read(
+        _ descriptor: borrowing Descriptor, into buffer: inout [UInt8], places: Range<Int>
+    ) throws(Errno) -> Int {
+        precondition(places.lowerBound >= 0 && places.upperBound <= buffer.count, "not inside")
+        let raw = descriptor.raw
+        // SAFETY: the kernel writes inside the array, which is ours alone during the call.
+        return try Call.check {
+            unsafe buffer.withUnsafeMutableBytes { bytes in
+                unsafe Glibc.read(
+                    raw, bytes.baseAddress?.advanced(by: places.lowerBound), places.count)
+            }
+        }
+    }
+
     /// Reads once, at most `max` bytes. Empty is the end.
     package static func read(
         _ descriptor: borrowing Descriptor, max: Int

@@ -65,7 +65,8 @@ package final class Thread: Sendable {
 /// A queue between threads with a bound. `pop` blocks its thread; `push` never does.
 package final class WorkQueue<Element: Sendable>: Sendable {
     private struct State {
-        var waiting: [Element] = []
+        /// Before `head` there is nothing any more.
+        var waiting: [Element?] = []
         var head = 0
         var closed = false
     }
@@ -97,7 +98,7 @@ package final class WorkQueue<Element: Sendable>: Sendable {
             filled.wait()
             let (element, closed) = state.withLock { state -> (Element?, Bool) in
                 guard state.head < state.waiting.count else { return (nil, state.closed) }
-                let element = state.waiting[state.head]
+                let element = state.waiting[state.head].take()
                 state.head += 1
                 if state.head == state.waiting.count || state.head >= 1_024 {
                     state.waiting.removeFirst(state.head)

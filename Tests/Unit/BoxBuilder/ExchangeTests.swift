@@ -74,6 +74,20 @@ struct ExchangeTests {
                 == here.files().filter { !$0.hasPrefix("images") })
     }
 
+    @Test("The id is the same whether contents are read ahead or taken as they come")
+    func readAhead() throws {
+        // Around what is read in one run, empty ones between, and more than all runs together.
+        var tree = Tar.box()
+        for (number, size) in [524_288, 0, 524_277, 1, 524_289, 3_000_000, 7].enumerated() {
+            let content = String(repeating: "\(number)", count: size)
+            tree = tree.file("f\(number)", content).file("g\(number)", content)
+        }
+        let (here, there) = (try StoreFixture(), try StoreFixture())
+        let box = try here.add(tree)
+        let bytes = try here.export(.proto3, box.hex).bytes
+        #expect(try there.take(bytes, expected: box.serviceIDBytes).hex == box.hex)
+    }
+
     @Test("A removed box leaves nothing of its form")
     func removal() throws {
         let (fixture, box) = try fixtureWithBox()
