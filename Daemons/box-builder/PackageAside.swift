@@ -43,8 +43,12 @@ final class PackageAside {
 
     /// Whether the bytes so far have the digest of a block in them, as a pointer has it.
     func holdsPointer(to name: [UInt8]) throws(Fault) -> Bool {
+        try holds([0x12, 0x20] + name)
+    }
+
+    /// Whether a run of bytes is in those so far.
+    func holds(_ wanted: [UInt8]) throws(Fault) -> Bool {
         guard bytes <= Self.bytesMax, let file = try finish() else { return false }
-        let wanted = [0x12, 0x20] + name
         var start: UInt64 = 0
         var held: [UInt8] = []
         var isFound = false

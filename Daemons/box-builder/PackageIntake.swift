@@ -123,7 +123,7 @@ struct PackageIntake {
     private mutating func begin(_ block: BeeRecord.Block) throws(Fault) {
         guard let name = block.sha3 else { return }
         if aside != nil, !isPointed {
-            if try aside?.holdsPointer(to: name) == true {
+            if try standsApart(from: name) {
                 isPointed = true
                 refusal = nil
             } else {
@@ -140,6 +140,16 @@ struct PackageIntake {
         }
         open.append(
             OpenBlock(block: block, name: name, length: isPointed ? nil : intake.contentNext))
+    }
+
+    /// Whether the bytes before the first block have pointers in them, and the blocks come behind.
+    private func standsApart(from name: [UInt8]) throws(Fault) -> Bool {
+        guard let aside else { return false }
+        if try aside.holdsPointer(to: name) { return true }
+        // It may be a block of a block. Then nothing is open in what came, or it is no expanded
+        // service; and the topmost pointers, which are there, have their type.
+        guard refusal != nil || intake.isWhole else { return false }
+        return try aside.holds([0x0A, 0x20] + Hash.Algorithm.sha3.type)
     }
 
     private mutating func close() throws(Fault) {

@@ -49,6 +49,9 @@ final class ServiceIntake {
         return open.length
     }
 
+    /// What came could be all of a service.
+    var isWhole: Bool { open == nil && reader.isBetweenFields }
+
     func feed(_ run: ArraySlice<UInt8>) throws(Fault) {
         hash(run)
         bytes += UInt64(run.count)

@@ -128,15 +128,19 @@ package struct CanonicalReader {
         try endField()
     }
 
+    /// The bytes so far are whole: no message and no field is open.
+    package var isBetweenFields: Bool {
+        guard case .tag = state else { return false }
+        return frames.count == 1 && varintBits == 0
+    }
+
     /// There is no more.
     ///
     /// - Returns: the service, the tree, and the bytes of the whole form.
     package mutating func finish() throws(CanonicalError) -> (
         service: Service, tree: FileTree, bytes: UInt64
     ) {
-        guard frames.count == 1, case .tag = state, varintBits == 0 else {
-            throw error(.truncated)
-        }
+        guard isBetweenFields else { throw error(.truncated) }
         if frames[0].kind == .directory { try tree.close(at: fieldOffset) }
         service.container = container
         return (service, try tree.finished(), offset)

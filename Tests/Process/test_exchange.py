@@ -3,6 +3,7 @@ from the documented bytes, and nothing bad leaves a trace."""
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -157,6 +158,28 @@ def test_a_tree_block_has_pointers_that_inherit_their_type(node, named_by_expans
                + blob(2, bee.pointer(hashlib.sha3_256(tree_block).digest())) + blob(3, blob(1, "start")))
     check(node, bee.package(
         bee.chunks(top), bee.block(tree_block), bee.block(LARGE), bee.block(inner, name=name)), whole)
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_blocks_come_behind_their_pointers_in_any_order(node, order):
+    """The file of a tree of a tree: the first block may be one that only another points to."""
+    inner = pointed("large", LARGE, typed=False) + branch("note", b"n")
+    outer = blob(1, blob(1, "in") + blob(4, bee.pointer(hashlib.sha3_256(inner).digest(), False))
+                 + identity.attributes(0o040755))
+    start = branch("start", START, 0o100755)
+    sent = start + blob(1, blob(1, "tree") + blob(4, bee.pointer(hashlib.sha3_256(outer).digest()))
+                        + identity.attributes(0o040755))
+    expanded = blob(1, blob(1, "in") + blob(4, branch("large", LARGE) + branch("note", b"n"))
+                    + identity.attributes(0o040755))
+    whole = service(start + blob(1, blob(1, "tree") + blob(4, expanded) + identity.attributes(0o040755)))
+    blocks = list(itertools.permutations([outer, inner, LARGE]))[order]
+    check(node, bee.package(bee.chunks(service(sent)), *map(bee.block, blocks)), whole)
+    # The same where nothing but files has pointers, so that what is sent could be a service by itself.
+    files = [LARGE[:n] for n in (70_000, 80_000, 90_000)]
+    sent, whole = (service(start + b"".join(made(str(n), content) for n, content in enumerate(files)))
+                   for made in (pointed, branch))
+    blocks = list(itertools.permutations(files))[order]
+    check(node, bee.package(bee.chunks(sent), *map(bee.block, blocks)), whole)
 
 
 def test_a_tree_that_points_at_itself_or_at_nothing_is_refused(node):
