@@ -8,8 +8,9 @@ struct Introduce: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lets an instance reach a sibling: another child of the same parent.",
         discussion: """
-            The sibling then reaches the instance at an address inside its own network, which is \
-            printed, until either ends. Nobody else does. Doing it again gives the same address.
+            The sibling then reaches the instance at an address inside its own network, until either \
+            ends. Printed is where siblings reach it, all it was introduced to. Doing it again gives \
+            the same address.
 
             Example:
               celautctl introduce worker-1 --to collector
@@ -35,8 +36,10 @@ struct Introduce: ParsableCommand {
             switch format {
             case .json: Printer.json(report)
             case .table:
-                let inside = report.addresses.filter { $0.inside != nil }
-                for line in Printer.aligned(inside.map { ["slot \($0.slot)", $0.place] }) {
+                let siblings = report.addresses.filter {
+                    $0.inside != nil && $0.inside != report.parent
+                }
+                for line in Printer.aligned(siblings.map { ["slot \($0.slot)", $0.place] }) {
                     Printer.line(line)
                 }
             }

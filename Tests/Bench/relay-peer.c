@@ -8,6 +8,7 @@
 //   connect PORT COUNT     connections made, used for one byte and closed, 16 at a time, per second
 //   datagrams              sends datagrams back, on port 7000
 //   datagram ADDRESS PORT  sends one datagram and prints the answer
+//   rush PORT COUNT        the same, 512 at a time
 //   storm                  opens connections to the door inside for as long as one is open to port 7000,
 //                          half of them with half a request, and answers its end with how many it opened
 //   idle PORT COUNT        opens so many, says how many answered, and holds them until its input ends
@@ -25,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 16, WORKERS = 16, EVENTS = 256 };
+enum { AT_ONCE = 16, RUSH = 512, WORKERS = 16, EVENTS = 256 };
 
 static void fail(const char *what)
 {
@@ -150,15 +151,15 @@ static void begin(int queue, int port)
     epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event);
 }
 
-static void connects(int port, int total)
+static void connects(int port, int total, int at_once)
 {
     int queue = epoll_create1(0), begun = 0, done = 0;
-    struct epoll_event events[AT_ONCE];
+    struct epoll_event events[RUSH];
     long long start = now();
-    for (; begun < AT_ONCE; begun++)
+    for (; begun < at_once; begun++)
         begin(queue, port);
     while (done < total) {
-        int count = epoll_wait(queue, events, AT_ONCE, 10000);
+        int count = epoll_wait(queue, events, at_once, 10000);
         if (count <= 0)
             fail("no answer");
         for (int index = 0; index < count; index++) {
@@ -311,7 +312,9 @@ int main(int count, char **words)
     else if (strcmp(words[1], "pace") == 0)
         pace(port, amount);
     else if (strcmp(words[1], "connect") == 0)
-        connects(port, amount);
+        connects(port, amount, AT_ONCE);
+    else if (strcmp(words[1], "rush") == 0)
+        connects(port, amount, RUSH);
     else if (strcmp(words[1], "idle") == 0)
         idle(port, amount);
     else

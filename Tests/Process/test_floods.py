@@ -49,8 +49,8 @@ def pace(peer, port):
     return int(found) / 1_000
 
 
-def keeps_its_pace(peer, port, flood):
-    """`flood` is a context. Passes when the flooded pace is at most twice the quiet one."""
+def keeps_its_pace(peer, port, flood, most):
+    """`flood` is a context. Passes when the flooded pace is at most so many times the quiet one."""
     seen = []
     for _ in range(ATTEMPTS):
         quiet, busy = [], []
@@ -59,7 +59,7 @@ def keeps_its_pace(peer, port, flood):
             with flood():
                 busy.append(pace(peer, port))
         seen.append(round(min(busy) / min(quiet), 2))
-        if seen[-1] <= 2:
+        if seen[-1] <= most:
             return seen
     raise AssertionError(f"a neighbour's pace while flooded, against quiet: {seen}")
 
@@ -81,10 +81,11 @@ class Storm:
 
 
 class Rush:
-    """Connections to a published port, as many as one client makes, by one who has time."""
+    """Connections to a published port, 512 at once and as many as one client makes, by one who leaves the
+    processors to others."""
 
     def __init__(self, peer, port):
-        self.command = ["nice", "-n", "19", peer, "connect", str(port), "100000000"]
+        self.command = ["nice", "-n", "19", peer, "rush", str(port), "100000000"]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
@@ -97,7 +98,7 @@ class Rush:
 
 def test_a_neighbour_keeps_its_pace_while_a_guest_opens_100_000_connections_to_its_door(
         peer, flooded):
-    ratios = keeps_its_pace(peer, flooded["echo"], lambda: Storm(flooded["storm"]))
+    ratios = keeps_its_pace(peer, flooded["echo"], lambda: Storm(flooded["storm"]), 2)
     end = time.monotonic() + 120
     while Storm.opened < 100_000 and time.monotonic() < end:
         with Storm(flooded["storm"]):
@@ -109,5 +110,7 @@ def test_a_neighbour_keeps_its_pace_while_a_guest_opens_100_000_connections_to_i
         pass
 
 
-def test_a_neighbour_keeps_its_pace_while_a_published_port_is_flooded(peer, flooded):
-    keeps_its_pace(peer, flooded["echo"], lambda: Rush(peer, flooded["many"]))
+def test_a_neighbour_does_not_wait_for_the_512_that_flood_a_published_port(peer, flooded):
+    """Each step of its connection waits for what is being done, two things at most, where each in its own
+    turn among 512 was up to twenty times as slow."""
+    keeps_its_pace(peer, flooded["echo"], lambda: Rush(peer, flooded["many"]), 10)
