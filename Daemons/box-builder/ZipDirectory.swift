@@ -24,14 +24,18 @@ struct ZipDirectory: ~Copyable {
     private let bytes: UInt64
 
     /// - Parameter file: may be read and written anywhere.
-    static func takeMarks(off file: borrowing Descriptor, bytes: UInt64) throws(Fault) {
+    /// - Returns: the declared bytes of all texts of links, which are what libarchive has read when it
+    ///   met no NUL in them.
+    static func takeMarks(
+        off file: borrowing Descriptor, bytes: UInt64
+    ) throws(Fault) -> UInt64 {
         let directory: ZipDirectory
         do throws(Errno) {
             directory = ZipDirectory(file: try file.duplicate(), bytes: bytes)
         } catch {
             throw StoreFault.storing(error, "staging")
         }
-        try directory.takeMarks()
+        return try directory.takeMarks()
     }
 
     private init(file: consuming Descriptor, bytes: UInt64) {
@@ -39,10 +43,13 @@ struct ZipDirectory: ~Copyable {
         self.bytes = bytes
     }
 
-    private borrowing func takeMarks() throws(Fault) {
+    private borrowing func takeMarks() throws(Fault) -> UInt64 {
         var offset = try start()
+        var linkBytes: UInt64 = 0
         for _ in 0..<Self.entriesMax {
-            guard Self.starts(try read(4, at: offset), [0x50, 0x4B, 0x01, 0x02]) else { return }
+            guard Self.starts(try read(4, at: offset), [0x50, 0x4B, 0x01, 0x02]) else {
+                return linkBytes
+            }
             let record = try read(46, at: offset)
             let lengths = [28, 30, 32].map { Int(Self.number(record, $0, 2)) }
             try check(record)
@@ -52,6 +59,7 @@ struct ZipDirectory: ~Copyable {
             let head = try read(30, at: local)
             guard Self.starts(head, [0x50, 0x4B, 0x03, 0x04]) else { throw malformed }
             try check(name, record, head, at: local + 30)
+            if Self.isLink(record) { linkBytes += Self.number(record, 24, 4) }
             if record[9] & Self.utf8Mark != 0 {
                 try write(record[9] & ~Self.utf8Mark, at: offset + 9)
                 try write(head[7] & ~Self.utf8Mark, at: local + 7)
@@ -72,6 +80,10 @@ struct ZipDirectory: ~Copyable {
         }
     }
 
+    private static func isLink(_ record: [UInt8]) -> Bool {
+        record[5] == 3 && number(record, 40, 2) & 0o170000 == 0o120000
+    }
+
     /// A name, and the text of a link that is stored as it is.
     private borrowing func check(
         _ name: [UInt8], _ record: [UInt8], _ head: [UInt8], at offset: UInt64
@@ -80,11 +92,10 @@ struct ZipDirectory: ~Copyable {
         guard !name.contains(0), other == name else {
             throw .invalid(.badName, subject: EntryPath.shown(name))
         }
-        let isLink = Self.number(record, 40, 2) & 0o170000 == 0o120000
         let isStored = Self.number(record, 10, 2) == 0
         let length = Self.number(record, 24, 4)
         // A longer text is refused where it is read.
-        guard record[5] == 3, isLink, isStored, length <= UInt64(EntryPath.pathBytesMax) else {
+        guard Self.isLink(record), isStored, length <= UInt64(EntryPath.pathBytesMax) else {
             return
         }
         let text = try read(

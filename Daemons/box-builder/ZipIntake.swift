@@ -15,6 +15,8 @@ final class ZipIntake {
     private let contents: ImportedContents
     private let file: StagedFile
     private var zipBytes: UInt64 = 0
+    /// Bytes of the texts of links.
+    private var linkBytes: UInt64 = 0
     private var contentBytes: UInt64 = 0
     private var buffer = [UInt8](repeating: 0, count: stepBytes)
 
@@ -43,7 +45,7 @@ final class ZipIntake {
     func finish(
         _ forms: ImportedContents, _ isCancelled: () -> Bool
     ) throws(Fault) -> ServiceIntake.Result {
-        try ZipDirectory.takeMarks(off: file.descriptor, bytes: zipBytes)
+        let declared = try ZipDirectory.takeMarks(off: file.descriptor, bytes: zipBytes)
         do throws(Errno) {
             try File.seek(file.descriptor, to: 0)
         } catch {
@@ -51,6 +53,11 @@ final class ZipIntake {
         }
         let (service, tree) = try TextEncoding.withASCII { () throws(Fault) in
             try read(isCancelled)
+        }
+        // A text is read to its first NUL, and never past its declared end.
+        guard linkBytes == declared else {
+            throw .invalid(
+                .badName, subject: "text of a link in the zip", limit: declared, actual: linkBytes)
         }
         return try ServiceIntake.Result(service, tree, store, forms, isCancelled)
     }
@@ -115,6 +122,7 @@ final class ZipIntake {
             try builder.addDirectory(
                 path, FileAttributes(mode: FileAttributes.typeDirectory | header.permissions))
         case .link(let text):
+            linkBytes += UInt64(text.count)
             try builder.addLink(
                 path, target: text, FileAttributes(mode: FileAttributes.typeLink | 0o777))
         case .special: throw .invalid(.specialFile, subject: path.text)
