@@ -51,6 +51,11 @@ package indirect enum ConfigurationValue: Equatable, Sendable {
     package static func parse(
         _ text: String, file: String
     ) throws(ConfigurationError) -> [String: ConfigurationValue] {
+        if let line = TOMLGuard.fatalLine(in: text) {
+            throw ConfigurationError(
+                file: file, line: line, key: "",
+                problem: .malformed("a name, a value or a time begins with what none can"))
+        }
         let document: TOMLTable
         do {
             document = try TOMLTable(string: text)
