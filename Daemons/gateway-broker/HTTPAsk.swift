@@ -16,6 +16,8 @@ package struct HTTPAsk: Sendable {
     /// The body, where it is a service in a codec.
     package var package: OfferedPackage?
     package var contentType: String?
+    /// The header `Upgrade`, in lower case.
+    package var upgrade: [String] = []
     package var wantsEvents = false
     package var events: Items<HTTPEvent>
 

@@ -109,6 +109,7 @@ package struct HTTPRequest: Sendable {
                 throw GatewayFault.unsupported("Content-Type", offered: ["application/json"])
             }
         }
+        ask.upgrade = headers.filter { $0.0 == "upgrade" }.map { $0.1.lowercased() }
         ask.body = body
         ask.wantsEvents = headers.contains { name, value in
             name == "accept" && value.lowercased().contains("text/event-stream")

@@ -93,6 +93,7 @@ extension HTTPRoute {
                 throw Fault(.invalid, reason: .wrongType, subject: "slot")
             }
             request.slot = UInt32(slot)
+            request.transport = ask.upgrade.contains(HTTPTunnel.datagrams) ? .udp : .tcp
             return .tunnel(try await gateway.tunnel(request, by: ask.caller))
         },
     ]

@@ -118,7 +118,9 @@ package enum OpenAPIDocument {
             case .bytes:
                 response(200, "The bytes.", "application/octet-stream", #"{"type":"string"}"#)
             case .tunnel:
-                "\"101\":{\"description\":\"After Upgrade: celaut-tunnel, the connection is one to the slot.\"}"
+                "\"101\":{\"description\":\"HTTP/1.1 only. After Upgrade: celaut-tunnel the connection is one to "
+                    + "the slot (TCP). After Upgrade: celaut-tunnel-datagrams it has datagrams to and from "
+                    + "the slot (UDP), each behind its length: two bytes, the higher first.\"}"
             }
         let fault = reference("Fault")
         return [

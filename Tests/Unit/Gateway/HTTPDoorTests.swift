@@ -162,6 +162,31 @@ import gateway_broker
         }
     }
 
+    @Test("datagrams in a stream are the same however it is cut, and empty ones are none")
+    func datagrams() {
+        var numbers = SeededGenerator(seed: 23)
+        for _ in 0..<500 {
+            let sent = (0..<Int.random(in: 0...5, using: &numbers)).map { _ in
+                [UInt8](
+                    repeating: UInt8.random(in: 0...255, using: &numbers),
+                    count: [0, 1, 2, 300, 65_535].randomElement(using: &numbers) ?? 0)
+            }
+            var bytes = sent.flatMap { datagram in
+                Array(DatagramFrames.framed(ByteBuffer(bytes: datagram)).readableBytesView)
+            }[...]
+            var frames = DatagramFrames()
+            var seen: [[UInt8]] = []
+            while !bytes.isEmpty {
+                var part = ByteBuffer(
+                    bytes: bytes.prefix(Int.random(in: 1...70_000, using: &numbers)))
+                bytes = bytes.dropFirst(part.readableBytes)
+                frames.append(&part)
+                while let next = frames.next() { seen.append(Array(next.readableBytesView)) }
+            }
+            #expect(seen == sent.filter { !$0.isEmpty })
+        }
+    }
+
     @Test("a codec is the one that is named, the one of the type, or what the bytes say")
     func codecs() throws {
         #expect(try PackageCodec.named("json+zip", type: "text/plain") == .jsonZip)
