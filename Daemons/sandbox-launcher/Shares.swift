@@ -61,14 +61,13 @@ enum Shares {
     ) throws(LaunchFailure) {
         guard let first = plan.inherited.first else { return }
         try step(name(first.path)) { () throws(Errno) in
+            try expectAlive(parent)
             let context = try FileSystemContext("ext4")
             try context.set("source", "/dev/loop\(first.device)")
             let layer = try context.mount(attributes.union([.noExecute, .noAccessTime]))
             // Older kernels clone no mount that is attached nowhere. It goes with the host's root.
             try Mounts.attach(layer, over: "/sys")
-            var waits = [Poll.Wait(parent)]
-            try Poll.wait(&waits, milliseconds: 0)
-            if waits[0].ready { throw .noProcess }
+            try expectAlive(parent)
             for one in plan.inherited {
                 let mount = try Mounts.clone(at: layer, "\(folder)/\(one.index)")
                 try Mounts.mapOwners(of: mount, by: namespace)
@@ -76,6 +75,12 @@ enum Shares {
                 mounts.append(mount)
             }
         }
+    }
+
+    private static func expectAlive(_ parent: borrowing Descriptor) throws(Errno) {
+        var waits = [Poll.Wait(parent)]
+        try Poll.wait(&waits, milliseconds: 0)
+        if waits[0].ready { throw .noProcess }
     }
 
     /// Attaches all, in a root that is the process's own by now.

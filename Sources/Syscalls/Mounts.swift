@@ -182,8 +182,11 @@ package struct LoopDevice: ~Copyable {
     package let path: String
     private let device: Descriptor
 
-    /// LIMIT: 16 tries. Each loses only to another process that took the free device first.
+    /// LIMIT: 16 tries. Each loses only to another process that took the free device first, or holds
+    /// one that has no file any more for a moment: then it is still the free one that is told.
     private static let triesMax = 16
+    /// Between tries: for that moment to pass.
+    private static let pauseMilliseconds: Int32 = 2
 
     /// - Parameter isDirect: past the page cache of the file, where its file system can; the device then
     ///   begins by writing the file out (10 ms and more for one that was just written).
@@ -206,6 +209,8 @@ package struct LoopDevice: ~Copyable {
                 return
             } catch .busy where left > 0 {
                 left -= 1
+                var nothing = [Poll.Wait()]
+                try Poll.wait(&nothing, milliseconds: Self.pauseMilliseconds)
             }
         }
     }

@@ -1,6 +1,9 @@
 """Directories that a parent shares with its children: what each side sees and may do, what is refused,
 what nobody gets by tricks with names, and what of it outlives the supervisor."""
 
+import os
+import random
+import signal
 import threading
 import time
 
@@ -11,6 +14,7 @@ import canonical
 import wire_client as w
 from node import Node, wait_until
 from probe import Probe
+from supervisor import OpenBox, Supervisor
 from traces import Traces
 
 MEBIBYTE = 1 << 20
@@ -320,3 +324,46 @@ def test_another_node_learns_what_is_shared_from_every_codec(
     assert [one.service_id for one in fresh_node.list_boxes()] == [child_service]
     fault = refusal(fresh_node, child_service)
     assert (fault.code, fault.subject) == ("FORBIDDEN", "share /mnt/mine")
+
+
+def test_a_parent_that_dies_while_a_child_starts_gives_its_own_directory_or_none(node):
+    """Its loop device is soon another's: a child that comes to run never sees what is in there then."""
+    tree = boxes.tar_bytes(boxes.busybox_entries() + [
+        directory("tmp/", 0o1777), directory("srv/"), directory("srv/both/"),
+        boxes.entry("parent", boxes.script(
+            "echo $MARK > /srv/both/marker; echo written; sleep 1000")),
+        boxes.entry("child", boxes.script("cat /srv/both/marker"))])
+    box_id = node.import_box(tree, boxes.described(
+        tag="dying", init={"entry_path": ["parent"]}, api=[])).service_id
+    seen = []
+    with OpenBox(node, box_id) as box, Supervisor(node) as supervisor:
+        def start_parent(mark):
+            request = supervisor.request(box, ["parent"], environment=[("MARK", mark.encode())])
+            request.offers.add(path=["srv", "both"], name="/srv/both")
+            supervisor.send_start(box, request)
+            wait_until(lambda: supervisor.output(request.instance_id)[0], 30, "it has written")
+            return request.instance_id
+
+        for number in range(10):
+            parent = start_parent(f"parent-{number}")
+            request = supervisor.request(box, ["child"])
+            request.inherited.add(path=["srv", "both"], name="/srv/both")
+            request.parent_id = parent
+            supervisor.send_start(box, request)
+            time.sleep(random.uniform(0, 0.03))
+            witness = node.state / "sandbox-supervisor" / "instances" / parent.hex() / "witness"
+            os.kill(int(witness.read_text().split()[0]), signal.SIGKILL)
+            stranger = start_parent(f"stranger-{number}")
+            child = supervisor.wait_ended(request.instance_id)
+            said = supervisor.output(request.instance_id)[0].decode().strip()
+            assert said in ("", f"parent-{number}"), said
+            if child.ended.cause == w.sandbox.END_CAUSE_START_FAILED:
+                assert child.ended.subject.startswith("share /srv/both: "), child.ended
+            else:
+                assert said, child.ended
+            seen.append(said)
+            supervisor.stop(stranger)
+            for one in (parent, stranger, request.instance_id):
+                supervisor.wait_ended(one)
+                supervisor.forget(one)
+    assert len(seen) == 10
