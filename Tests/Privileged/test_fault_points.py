@@ -97,15 +97,22 @@ def run(node, box):
 
 def ended(node, instance):
     """The end as the daemon of now tells it; nothing if it never heard of the instance."""
+    told = []
+
     def answers():
         try:
             with Supervisor(node) as supervisor:
                 if all(state.instance_id != instance for state in supervisor.list()):
-                    return [None]
-                state = supervisor.wait_ended(instance)
+                    return told or [None]
+                told[:] = [supervisor.wait_ended(instance)]
                 supervisor.forget(instance)
-                return [state]
+                return told
         except (OSError, w.Closed):
+            return None
+        except w.Fault as fault:
+            # It was told, and is being forgotten since a request that was cut.
+            if fault.code != "NOT_FOUND" or not told:
+                raise
             return None
     return wait_until(answers, 30, "the daemon tells of the instance")[0]
 
