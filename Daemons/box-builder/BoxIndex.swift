@@ -60,9 +60,8 @@ package struct BoxIndex: Sendable {
                 let needed = try database.makeStatement(
                     sql: "INSERT INTO need SELECT ?, number FROM object WHERE digest = ?")
                 // In the order of the key: each page of the tree is written once.
-                for (digest, bytes) in objects.map({ (Data($0.key.bytes), $0.value) }).sorted(
-                    by: { $0.0.lexicographicallyPrecedes($1.0) })
-                {
+                for (digest, bytes) in objects.sorted(by: { $0.key < $1.key }) {
+                    let digest = Data(digest.bytes)
                     try known.execute(arguments: [digest, Int64(bytes)])
                     try needed.execute(arguments: [number, digest])
                 }

@@ -356,6 +356,6 @@ package struct ServiceID: Hashable, Sendable, Comparable, CustomStringConvertibl
     var imageName: String { "\(words.hex).erofs" }
 
     package static func < (left: Self, right: Self) -> Bool {
-        left.bytes.lexicographicallyPrecedes(right.bytes)
+        left.words < right.words
     }
 }

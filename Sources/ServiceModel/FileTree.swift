@@ -141,17 +141,24 @@ package struct FileTree: Equatable, Sendable {
 }
 
 /// The SHA-256 of a file's content: its name in the object store.
-package struct ContentDigest: Hashable, Sendable {
+package struct ContentDigest: Hashable, Sendable, Comparable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
     /// - Parameter bytes: 32 bytes; nil for any other number.
     package init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == 32 else { return nil }
-        var words: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() {
-            words[index / 8] = words[index / 8] << 8 | UInt64(byte)
+        self.init(Array(bytes))
+    }
+
+    /// - Parameter bytes: as above.
+    package init?(_ bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        func word(_ start: Int) -> UInt64 {
+            var word: UInt64 = 0
+            for index in start..<(start + 8) { word = word << 8 | UInt64(bytes[index]) }
+            return word
         }
-        self.words = (words[0], words[1], words[2], words[3])
+        words = (word(0), word(8), word(16), word(24))
     }
 
     /// Of an empty content.
@@ -164,23 +171,42 @@ package struct ContentDigest: Hashable, Sendable {
     }
 
     package var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { word in
-            stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) }
-        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        for index in 0..<32 { bytes.append(byte(index)) }
+        return bytes
     }
 
     /// Lower-case hexadecimal.
-    package var hex: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
+    package var hex: String { text(slashAfter: nil) }
 
     /// Its place in the object store, relative: "ab/cdef…".
-    package var objectPath: String {
-        let hex = hex
-        return "\(hex.prefix(2))/\(hex.dropFirst(2))"
+    package var objectPath: String { text(slashAfter: 0) }
+
+    // Asked for several times for each file of a box.
+    private func text(slashAfter place: Int?) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity(65)
+        for index in 0..<32 {
+            let byte = byte(index)
+            text.append(Self.digit(byte >> 4))
+            text.append(Self.digit(byte & 15))
+            if index == place { text.append(UInt8(ascii: "/")) }
+        }
+        return String(decoding: text, as: UTF8.self)
     }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
+
+    private func byte(_ index: Int) -> UInt8 {
+        let word = index < 16 ? (index < 8 ? words.0 : words.1) : (index < 24 ? words.2 : words.3)
+        return UInt8(truncatingIfNeeded: word >> UInt64(56 - index % 8 * 8))
+    }
+
+    /// In the order of their bytes.
+    package static func < (left: Self, right: Self) -> Bool { left.words < right.words }
 
     package static func == (left: ContentDigest, right: ContentDigest) -> Bool {
         left.words == right.words
