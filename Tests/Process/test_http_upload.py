@@ -22,7 +22,7 @@ MEBIBYTE = 1 << 20
 BODY_MAX = 48 * MEBIBYTE
 LIMITS = f"""
 [limits]
-http_request_seconds = 5
+http_request_seconds = 10
 upload_bytes = {BODY_MAX}
 upload_bytes_per_user = {2 * BODY_MAX}
 """
@@ -250,7 +250,7 @@ def test_one_is_handed_over_at_once_and_who_stalls_makes_room(node, door):
         def is_full():
             status, fault = put(other, "-", made(10)[0])
             return (status, fault.get("subject")) == (429, "uploads")
-        wait_until(is_full, 4, "there is no room")
+        wait_until(is_full, 9, "there is no room")
         # Others are answered meanwhile.
         assert door.ask("GET", "/v1/identity")[0] == 200
         answer = rest_of(connection)
