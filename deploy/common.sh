@@ -9,7 +9,8 @@ BUILD_FLAGS=(-c "${CELAUT_CONFIGURATION:-release}")
 packages_build=(
     git pkg-config libc6-dev libarchive-dev libcap-dev libseccomp-dev libsystemd-dev libsqlite3-dev)
 packages_run=(curl e2fsprogs util-linux redis-tools)
-packages_bench=(bubblewrap conmon crun debootstrap haproxy iperf3 nginx-light podman restic wrk)
+packages_bench=(
+    bubblewrap conmon crun debootstrap haproxy iperf3 iproute2 iptables nginx-light podman restic wrk)
 packages_package=(binutils dpkg-dev lintian patchelf python3)
 packages_system=(debootstrap lintian patchelf dpkg-dev systemd systemd-container util-linux)
 packages_test=(
