@@ -107,7 +107,10 @@ def test_what_a_dying_gateway_carried_ends_at_both_ends_and_the_same_port_is_bac
         [listed] = node.list_services()
         return listed.state.usage.processes
     with open_echo(address) as direct, open_tunnel(node, started.token) as tunnel:
-        wait_until(lambda: processes() == 3, 10, "the service has both connections")
+        # One each, the listener, and the one that met the node's own look at the slot: busybox does
+        # not always reap its first.
+        held = processes()
+        assert held in (3, 4)
         pid = node.pid("gateway-broker")
         os.kill(pid, signal.SIGKILL)
         for connection in (direct, tunnel):
@@ -125,7 +128,7 @@ def test_what_a_dying_gateway_carried_ends_at_both_ends_and_the_same_port_is_bac
                 refused += 1
             assert refused < 1_000_000
     node.wait_for("gateway-broker", other_than=pid)
-    wait_until(lambda: processes() == 1, 10, "the service has lost them too")
+    wait_until(lambda: processes() <= held - 2, 10, "the service has lost them too")
     assert node.stop_service(started.token, grace_ms=0).state.ended.cause == (
         w.sandbox.END_CAUSE_STOPPED)
 
