@@ -111,7 +111,9 @@ package struct InstanceMachine: Sendable {
             record.pid = pid
             record.startTime = startTime
             // Asked to end while it was made: there is nothing yet to say TERM to.
-            return record.stop == nil ? [.save] : [.save] + kill()
+            if record.stop != nil { return [.save] + kill() }
+            // The witness may be heard before the launcher that made it.
+            return record.state.phase == .starting ? [.save, .probe(closed)] : [.save]
         case .started:
             return started(nowMs)
         case .open(let slot):
@@ -152,7 +154,7 @@ package struct InstanceMachine: Sendable {
         guard record.state.phase == .accepted || record.state.phase == .preparing else { return [] }
         record.state.phase = .starting
         if closed.isEmpty { return ready(nowMs) }
-        return [.save, .probe(closed)]
+        return isLaunched ? [.save, .probe(closed)] : [.save]
     }
 
     private mutating func open(_ slot: Interfaces.Slot, _ nowMs: UInt64) -> [Action] {

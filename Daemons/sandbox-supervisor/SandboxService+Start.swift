@@ -159,6 +159,7 @@ extension SandboxService {
             adopt(id, pid: witness.pid, witness.pidfd)
             let start = WitnessIdentity.startTime(of: witness.pid) ?? 0
             tell(id, .launched(pid: witness.pid, startTime: start))
+            keepWhatRuns(id)
         }
     }
 
@@ -204,6 +205,14 @@ extension SandboxService {
         guard outcome == .started else { return }
         tell(id, .started)
         makeNext()
+        keepWhatRuns(id)
+    }
+
+    /// When both the launcher and the witness were heard, in whatever order.
+    private func keepWhatRuns(_ id: InstanceID) {
+        guard living[id]?.pidfd != nil, let phase = machines[id]?.record.state.phase,
+            phase == .starting || phase == .ready
+        else { return }
         keep(id)
     }
 

@@ -177,6 +177,7 @@ package actor SandboxService {
         let prober = Prober(loop: loop, gate: gate, namespace: network, pid: pid) {
             [weak self] slot in self?.assumeIsolated { $0.tell(id, .open(slot)) }
         }
+        living[id]?.prober?.stop()
         living[id]?.prober = prober
         prober.begin(slots)
     }

@@ -81,6 +81,15 @@ private func end(
         #expect(again.handle(.begin, nowMs: 4_000).last == .armDeadline)
     }
 
+    @Test func slotsAreAskedAlsoWhenTheWitnessIsHeardBeforeItsLauncher() throws {
+        var machine = try machine(after: [.begin, .prepared])
+        #expect(machine.handle(.started, nowMs: 1_002) == [.save])
+        #expect(
+            machine.handle(.launched(pid: 9, startTime: 4), nowMs: 1_003)
+                == [.save, .probe([redis])])
+        #expect(machine.handle(.open(redis), nowMs: 1_004) == [.stopProbing, .save])
+    }
+
     @Test func itIsReadyWhenTheLastSlotOpensAndNotBefore() throws {
         var machine = try machine([redis, metrics])
         #expect(machine.handle(.begin, nowMs: 1_000) == [.save, .armReadyDeadline])
