@@ -264,6 +264,8 @@ def api_rate(folder, rounds):
             rates["ours"].append(wrk(f"http://127.0.0.1:{gateway.port}{path}",
                                      f"Authorization: Bearer {gateway.token}"))
             rates["nginx"].append(wrk(url))
+        # The door has closed a connection that was silent for so long.
+        gateway.door.connection.close()
         gateway.door.stop(started)
     medians = {name: round(statistics.median(all_of)) for name, all_of in rates.items()}
     tell("api-rate", medians["ours"], medians["nginx"], "requests/s",
