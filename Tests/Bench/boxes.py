@@ -32,7 +32,8 @@ import mounts  # noqa: E402
 import node as nodes  # noqa: E402
 
 ROUNDS = 5
-MIRROR = os.environ.get("CELAUT_BENCH_MIRROR", "http://deb.debian.org/debian")
+# Of Debian's archive; debootstrap's own choice where nothing is said.
+MIRROR = os.environ.get("CELAUT_MIRROR", "").split()
 MEBIBYTE = 1 << 20
 
 
@@ -47,7 +48,7 @@ def debian_root(folder):
     root = folder / "debian"
     with open(folder / "debootstrap.log", "wb") as log:
         subprocess.run(["debootstrap", "--variant=minbase", "--include=binutils,openssl,git",
-                        "bookworm", root, MIRROR], check=True, stdout=log, stderr=log)
+                        "bookworm", root, *MIRROR], check=True, stdout=log, stderr=log)
     shutil.rmtree(root / "dev")
     (root / "dev").mkdir()
     shutil.rmtree(root / "var/cache/apt")
