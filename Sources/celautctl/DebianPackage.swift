@@ -58,6 +58,9 @@ package struct DebianPackage {
         }
     }
 
+    /// Whether it is what this name stands for: its own, or one that it provides.
+    package func isCalled(_ name: String) -> Bool { self.name == name || provides.contains(name) }
+
     /// The packages that the asked ones need in a box, out of those that apt would install.
     package static func needed(
         by asked: [String], among packages: [DebianPackage], withEssential: Bool
@@ -72,8 +75,10 @@ package struct DebianPackage {
         var found: [String: DebianPackage] = [:]
         var names = asked
         while let name = names.popLast() {
+            let isVirtual = !packages.contains { $0.name == name }
             for package in providers[name] ?? [] where found[package.name] == nil {
-                let isAsked = asked.contains(package.name)
+                let isAsked =
+                    asked.contains(package.name) || (isVirtual && asked.contains(name))
                 guard isAsked || !(package.isEssential || scriptHelpers.contains(package.name))
                 else { continue }
                 found[package.name] = package
@@ -81,5 +86,26 @@ package struct DebianPackage {
             }
         }
         return found.values.sorted { $0.name < $1.name }
+    }
+}
+
+extension DebianPackage {
+    /// What apt says where it cannot choose, as a sentence; unchanged where it says something else.
+    package static func explained(_ complaint: Complaint) -> Complaint {
+        var complaint = complaint
+        for line in complaint.lines {
+            let quoted = line.split(separator: "'", omittingEmptySubsequences: false)
+            if line.hasPrefix("E: Unable to locate package ") {
+                let name = line.split(separator: " ").last ?? ""
+                complaint.text = "Debian has no package called \"\(name)\"."
+            } else if line.hasSuffix("has no installation candidate"), quoted.count == 3 {
+                complaint.text = "\"\(quoted[1])\" is no package, but what several are."
+                complaint.hint = "Write the one you mean: they are listed above."
+            } else if line.hasPrefix("E: Version "), quoted.count == 5 {
+                complaint.text = "Debian has no \(quoted[3]) of the version \(quoted[1])."
+                complaint.hint = "See which there are: apt-cache policy \(quoted[3])"
+            }
+        }
+        return complaint
     }
 }

@@ -37,7 +37,8 @@ struct Pack: ParsableCommand {
     var imageName = ""
     @Option(
         help: ArgumentHelp(
-            "A local image that the Dockerfile's FROM names; may be given again.",
+            "A local image that the Dockerfile's FROM names: an OCI layout, or an archive of one or of \
+            \"docker save\", with :tag where it has several; may be given again.",
             valueName: "name=layout"))
     var base: [String] = []
     @Option(name: .shortAndLong, help: "A tag to list the box under, beside its own.")
@@ -58,6 +59,8 @@ struct Pack: ParsableCommand {
 
     func run() {
         let format = options.format
+        // Much of what is made on the way becomes part of the box, with the mode it has then.
+        _ = Process.setUmask(0o022)
         Session.run(options) { session, _ async throws(Complaint) in
             let progress = PackProgress()
             let packing = Packing(

@@ -49,9 +49,7 @@ package struct PackConfig {
         do throws(JSONError) {
             document = try JSONReader.read(bytes)
         } catch {
-            throw Complaint(
-                "\(path) is no JSON document: \(error).",
-                hint: "Check it: python3 -m json.tool \(path)", code: .invalidInput)
+            throw Complaint(error, of: bytes, at: path)
         }
         guard case .object(let members) = document else {
             throw Complaint("\(path) is no JSON object.", code: .invalidInput)
@@ -209,7 +207,9 @@ private struct PackKeys {
             let parts = name.split(separator: "=", omittingEmptySubsequences: false)
             let letters = Set("abcdefghijklmnopqrstuvwxyz0123456789+-.".utf8)
             guard parts.count <= 2, let first = parts.first, first.utf8.count >= 2,
-                first.utf8.allSatisfy(letters.contains), first.utf8.first != UInt8(ascii: "-"),
+                // What ends with a minus is, for apt, to be removed.
+                first.utf8.allSatisfy(letters.contains), first.last != "-",
+                let start = first.first, start.isLetter || start.isNumber,
                 parts.count == 1 || (!parts[1].isEmpty && !parts[1].contains(" "))
             else {
                 throw complaint(

@@ -11,6 +11,8 @@ struct PackDebian {
     let essential: Bool
     /// "linux/amd64".
     let architecture: String
+    /// As the packages have them; who is not root cannot give files away.
+    let keepsOwners: Bool
     let tool: PackTool
 
     private static let architectures = ["linux/amd64": "amd64", "linux/arm64": "arm64"]
@@ -20,7 +22,8 @@ struct PackDebian {
     private let debian: String
 
     init(
-        _ names: [String], essential: Bool, architecture: String, _ tool: PackTool
+        _ names: [String], essential: Bool, architecture: String, keepsOwners: Bool,
+        _ tool: PackTool
     ) throws(Complaint) {
         guard let debian = Self.architectures[architecture] else {
             throw Complaint(
@@ -32,6 +35,7 @@ struct PackDebian {
         self.names = names
         self.essential = essential
         self.architecture = architecture
+        self.keepsOwners = keepsOwners && Process.effectiveUID == 0
         self.tool = tool
         self.debian = debian
         let home = Process.environment("HOME") ?? ""
@@ -94,7 +98,10 @@ struct PackDebian {
         try makeFrame(tree)
         for entry in lock.packages {
             try tool.run(
-                ["/bin/sh", "-c", Self.unpacking, "sh", file(entry), tree],
+                [
+                    "/bin/sh", "-c", Self.unpacking, "sh", file(entry), tree,
+                    keepsOwners ? "--same-owner" : "--no-same-owner",
+                ],
                 doing: "unpacking \(entry.name)")
         }
         try closeFrame(tree)
@@ -105,7 +112,7 @@ struct PackDebian {
     private static let unpacking = """
         set -e
         dpkg-deb --fsys-tarfile "$1" >"$1.tar.$$" || { rm -f "$1.tar.$$"; exit 1; }
-        tar -x --keep-directory-symlink --no-same-owner -p -C "$2" -f "$1.tar.$$" || code=$?
+        tar -x --keep-directory-symlink "$3" --numeric-owner -p -C "$2" -f "$1.tar.$$" || code=$?
         rm -f "$1.tar.$$"
         exit "${code-0}"
         """
@@ -115,9 +122,14 @@ struct PackDebian {
     private func resolve() throws(Complaint) -> DebianLock {
         let hint = "Check the names: apt-cache search NAME. Debian's sources are this machine's."
         let patterns = essential ? ["?essential"] : []
-        let plan = try apt(
-            ["-s", "-y", "install", "--"] + names + patterns, doing: "resolving packages",
-            hint: hint)
+        let plan: [UInt8]
+        do throws(Complaint) {
+            plan = try apt(
+                ["-s", "-y", "install", "--"] + names + patterns, doing: "resolving packages",
+                hint: hint)
+        } catch {
+            throw DebianPackage.explained(error)
+        }
         // "Inst name (version origin [architecture])"
         let chosen = String(decoding: plan, as: UTF8.self).split(separator: "\n").compactMap {
             line -> String? in
@@ -132,7 +144,7 @@ struct PackDebian {
         let asked = names.map { String($0.prefix { $0 != "=" }) }
         let needed = DebianPackage.needed(
             by: asked, among: packages, withEssential: essential)
-        guard asked.allSatisfy({ name in needed.contains { $0.name == name } }) else {
+        guard asked.allSatisfy({ name in needed.contains { $0.isCalled(name) } }) else {
             throw Complaint(
                 "apt did not choose all of \(names.joined(separator: ", ")).", hint: hint,
                 code: .invalidInput)
@@ -153,9 +165,7 @@ struct PackDebian {
     private func fetch(_ lock: DebianLock) throws(Complaint) {
         let missing = lock.packages.filter { (try? digest(file($0))) != $0.sha256 }
         guard !missing.isEmpty else { return }
-        if !File.exists("\(cache)/apt-\(debian)/lists/lock") {
-            try apt(["update"], doing: "reading Debian's index")
-        }
+        if !hasIndex { try apt(["update"], doing: "reading Debian's index") }
         let folder = try tool.scratch.folder("packages")
         let bytes = missing.reduce(0) { $0 + $1.bytes }
         let names = missing.map { "\($0.name):\($0.architecture)=\($0.version)" }
@@ -171,6 +181,14 @@ struct PackDebian {
                 directory: folder)
         }
         try keep(missing, from: folder)
+    }
+
+    /// Whether apt's own state has lists of packages, be they of today or not.
+    private var hasIndex: Bool {
+        guard let lists = try? Directory.open("\(cache)/apt-\(debian)/lists"),
+            let entries = try? Directory.list(lists)
+        else { return false }
+        return entries.contains { $0.name.contains("_Packages") }
     }
 
     /// Moves what was downloaded to its place by digest.

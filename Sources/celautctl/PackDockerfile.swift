@@ -36,23 +36,37 @@ struct PackDockerfile {
             }
         }
         try tool.scratch.write(text, to: "Dockerfile")
-        for base in bases { try load(base, buildah) }
+        for base in bases { try load(try BaseImage(base), buildah) }
         for (name, layout) in files.config.baseImages {
             let path = ProjectFiles.path(layout, in: files.folder)
-            try load("\(name)=\(path)", buildah)
+            try load(try BaseImage(name, at: path), buildah)
         }
-        try tool.run(
-            storage(buildah) + [
-                "bud", "--isolation", "chroot", "--pull=false", "--layers=false", "--squash",
-                "--timestamp", "0", "--platform", architecture, "--tag", "celaut-pack", "--file",
-                "\(tool.scratch.path)/Dockerfile",
-            ] + ignoreWords + [context], doing: "building the Dockerfile",
-            hint: "Base images are taken from --base NAME=LAYOUT, \"FROM oci:…\" or a registry.")
+        do throws(Complaint) {
+            try tool.run(
+                storage(buildah) + [
+                    "bud", "--isolation", "chroot", "--pull=false", "--layers=false", "--squash",
+                    "--timestamp", "0", "--platform", architecture, "--tag", "celaut-pack",
+                    "--file",
+                    "\(tool.scratch.path)/Dockerfile",
+                ] + ignoreWords + [context], doing: "building the Dockerfile")
+        } catch {
+            throw Self.explained(error)
+        }
         let archive = "\(tool.scratch.path)/image.tar"
         try tool.run(
             storage(buildah) + ["push", "--disable-compression", "celaut-pack"]
                 + ["oci-archive:\(archive)"], doing: "taking the built image")
         return archive
+    }
+
+    /// With what to do, where that can be told from what buildah says.
+    private static func explained(_ complaint: Complaint) -> Complaint {
+        var complaint = complaint
+        if complaint.lines.contains(where: { $0.contains("creating build container") }) {
+            complaint.hint =
+                "Base images are taken from --base NAME=LAYOUT, \"FROM oci:…\" or a registry."
+        }
+        return complaint
     }
 
     /// Everything of buildah's is in the scratch folder.
@@ -111,28 +125,37 @@ struct PackDockerfile {
     }
 
     /// Makes a local image known under the name a FROM has.
-    ///
-    /// - Parameter base: "NAME=LAYOUT".
-    private func load(_ base: String, _ buildah: String) throws(Complaint) {
-        guard let equals = base.firstIndex(of: "="), equals != base.startIndex else {
-            throw Complaint(
-                "\"\(base)\" names no base image.",
-                hint: "Write it as NAME=LAYOUT: --base debian:12=./debian-layout", code: .usage)
+    private func load(_ base: BaseImage, _ buildah: String) throws(Complaint) {
+        let doing = "loading the base image \(base.name)"
+        // buildah makes a name of the path, and not of every path can one be made.
+        let link = "base"
+        do throws(Errno) {
+            let scratch = try Directory.open(tool.scratch.path)
+            try? File.remove("\(tool.scratch.path)/\(link)")
+            try File.symlink(base.canonicalPath(), at: scratch, link)
+        } catch {
+            throw Complaint("\(base.path) cannot be opened: \(error).", code: .notFound)
         }
-        let name = String(base[..<equals])
-        let layout = String(base[base.index(after: equals)...])
-        let path = layout.prefix { $0 != ":" }
-        guard File.exists(String(path)) else {
-            throw Complaint("There is no \(path).", code: .notFound)
+        var pulled: [UInt8] = []
+        for transport in base.transports {
+            do throws(Complaint) {
+                pulled = try tool.run(
+                    storage(buildah) + [
+                        "pull", "--quiet", "--platform", architecture,
+                        "\(transport):\(link)\(base.reference)",
+                    ], doing: doing, directory: tool.scratch.path,
+                    hint:
+                        "It is an OCI layout, or an archive of one or of \"docker save\"; where it "
+                        + "has several images, say which: NAME=LAYOUT:TAG.")
+                break
+            } catch {
+                if transport == base.transports.last { throw error }
+            }
         }
-        let transport = ProjectFiles.isFolder(String(path)) ? "oci" : "oci-archive"
-        let doing = "loading the base image \(name)"
-        let id = try tool.run(
-            storage(buildah) + ["pull", "--quiet", "\(transport):\(layout)"], doing: doing)
-        let words = String(decoding: id, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        let words = String(decoding: pulled, as: UTF8.self).split(whereSeparator: \.isWhitespace)
         guard let image = words.last else {
-            throw Complaint("\(layout) has no image.", code: .invalidInput)
+            throw Complaint("\(base.path) has no image.", code: .invalidInput)
         }
-        try tool.run(storage(buildah) + ["tag", String(image), name], doing: doing)
+        try tool.run(storage(buildah) + ["tag", String(image), base.name], doing: doing)
     }
 }

@@ -66,9 +66,15 @@ struct PackFiles {
         let pidfd = try start(folder, into: pipe.writing)
         try tool.run(
             [
-                "/bin/tar", "--keep-directory-symlink", "--numeric-owner", "-p", "-C", tree, "-xf",
-                "-",
+                "/bin/tar", "--keep-directory-symlink", "--numeric-owner", "--xattrs",
+                "--xattrs-include=user.*", "-p", "-C", tree, "-xf", "-",
             ], doing: doing, input: pipe.keepReading())
+        // tar warns only.
+        guard !tool.said("extended attribute") else {
+            throw Complaint(
+                "\(tool.scratch.path) cannot hold the extended attributes of \(folder).",
+                hint: "Name a folder in TMPDIR that can: on ext4, xfs, btrfs.", code: .cannotMake)
+        }
         guard (try? Pidfd.wait(pidfd)) == .exited(0) else {
             throw Complaint(
                 "tar could not read all of \(folder).", hint: "Its own message is above.",

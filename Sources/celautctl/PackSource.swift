@@ -42,12 +42,12 @@ struct PackSource {
             let archive = try PackDockerfile(
                 files: files, dockerfile: path, architecture: architecture(), tool: tool
             ).build(extra, bases: bases)
-            return try .archive(archive, description: files.description, .image)
+            return try .archive(archive, description: files.description, .image, of: path)
         case .debian(let names, let over):
             let tree = try tool.scratch.folder("tree")
             let packages = try PackDebian(
                 names, essential: files.config.debianEssential, architecture: architecture(),
-                tool)
+                keepsOwners: keepsAttributes, tool)
             try packages.make(tree, lockPath: files.lockPath, update: update)
             if let over {
                 try chosen.copy(over, to: tree, tool, doing: "adding the project's files")
@@ -81,12 +81,7 @@ struct PackSource {
         do throws(DescriptionError) {
             return try ServiceDescription.read(bytes).service.architecture
         } catch {
-            throw Complaint(
-                "\"\(error.key)\" in \(files.description) is not valid (\(error.condition)).",
-                hint: error.accepted.isEmpty
-                    ? "See deploy/examples for descriptions."
-                    : "Accepted are: \(error.accepted.joined(separator: ", ")).",
-                code: .invalidInput)
+            throw Complaint(error)
         }
     }
 }

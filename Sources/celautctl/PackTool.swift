@@ -87,6 +87,12 @@ struct PackTool {
         return bytes
     }
 
+    /// Whether the last program said something of it beside its answer.
+    func said(_ words: String) -> Bool {
+        let said = (try? File.readAll("\(scratch.path)/log", limit: Self.outputBytesMax)) ?? []
+        return String(decoding: said, as: UTF8.self).contains(words)
+    }
+
     private func fresh(_ name: String) throws(Complaint) -> Descriptor {
         do throws(Errno) {
             return try File.open("\(scratch.path)/\(name)", .readWrite, [.create, .truncate])

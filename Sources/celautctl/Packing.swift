@@ -27,6 +27,7 @@ struct Packing {
     /// - Parameter above: the projects that are being packed, the outermost first.
     func pack(_ project: String, above: [String] = []) async throws(Complaint) -> Result {
         let files = try ProjectFiles(project: project, above.isEmpty ? choice : .init())
+        if above.isEmpty { try refuseWhatHasNoEffect(files) }
         let here = try Self.canonical(files.folder)
         guard !above.contains(here) else {
             throw Complaint(
@@ -47,6 +48,32 @@ struct Packing {
             update: update, tool: tool
         ).prepare()
         return try await send(source, isOutermost: above.isEmpty)
+    }
+
+    /// Options that were meant to do something. A dependency may be what they are for.
+    private func refuseWhatHasNoEffect(_ files: ProjectFiles) throws(Complaint) {
+        func refuse(_ option: String, _ need: String) -> Complaint {
+            Complaint(
+                "\(option) has no effect here: \(need).",
+                hint: "Leave it out: celautctl pack --help",
+                code: .usage)
+        }
+        let isAlone = files.config.dependencies.isEmpty
+        let (isDockerfile, isDebian): (Bool, Bool) =
+            switch files.source {
+            case .dockerfile: (true, false)
+            case .debian: (false, true)
+            case .tree, .image: (false, false)
+            }
+        guard choice.imageName.isEmpty || files.source.isImage else {
+            throw refuse("--image-name", "the tree is not made of a container image")
+        }
+        guard bases.isEmpty || isDockerfile || !isAlone else {
+            throw refuse("--base", "the tree is not made by a Dockerfile")
+        }
+        guard !update || isDebian || !isAlone else {
+            throw refuse("--update", "the tree is not made of Debian packages")
+        }
     }
 
     private static func canonical(_ folder: String) throws(Complaint) -> String {
@@ -77,11 +104,18 @@ struct Packing {
     ) async throws(Complaint) -> String {
         let isID = source.utf8.count == 64 && source.allSatisfy(\.isHexDigit)
         if isID {
-            let (reply, parcel) = try await session.asked { () async throws(Fault) in
-                try await session.boxBuilder.inspectBox(.with { $0.box = source.lowercased() })
+            do throws(Fault) {
+                let (reply, parcel) = try await session.boxBuilder.inspectBox(
+                    .with { $0.box = source.lowercased() })
+                _ = parcel
+                return Words.hex(reply.summary.serviceIDBytes)
+            } catch {
+                guard error.code == .notFound else { throw session.complaint(error) }
+                throw Complaint(
+                    "The dependency \(source) is not on this node.",
+                    hint: "Pack it or import it first, or name its project's folder instead.",
+                    code: .notFound)
             }
-            _ = parcel
-            return Words.hex(reply.summary.serviceIDBytes)
         }
         let path = ProjectFiles.path(source, in: files.folder)
         guard File.exists(path) else {
@@ -186,7 +220,7 @@ struct Packing {
         } catch {
             // What stopped the archiver explains more than the truncated archive it left.
             if let complaint = source.complaint(after: error) { throw complaint }
-            throw session.complaint(error)
+            throw session.complaint(error, packing: source.root)
         }
         throw Complaint("The node ended its answer without a box.", code: .software)
     }

@@ -17,6 +17,10 @@ package struct ProjectFiles {
         case dockerfile(String)
         /// Packages, and a folder whose files go over theirs.
         case debian([String], over: String?)
+
+        var isImage: Bool {
+            if case .image = self { true } else { false }
+        }
     }
 
     /// What the command line says of it.
@@ -118,6 +122,7 @@ package struct ProjectFiles {
             isFilterable = false
         case .dockerfile, .debian: break
         }
+        try checkKeys(source, config)
         let isFiltering = config.include != nil || !config.ignore.isEmpty
         if !isFilterable, isFiltering || !config.dependencies.isEmpty {
             throw Complaint(
@@ -125,6 +130,24 @@ package struct ProjectFiles {
                     + "Debian packages; here the tree is an archive that is taken as it is.",
                 hint: "Unpack it and name the folder with --rootfs.", code: .invalidInput)
         }
+    }
+
+    /// Keys that go with another one. What the command line chooses instead leaves them as they are.
+    private static func checkKeys(
+        _ source: Source, _ config: PackConfig
+    ) throws(Complaint) {
+        let orphan: (key: String, needs: String)?
+        if config.debianEssential, config.debian.isEmpty {
+            orphan = ("debian_essential", "\"debian\"")
+        } else if !config.imageName.isEmpty, config.image == nil, !source.isImage {
+            orphan = ("image_name", "\"image\"")
+        } else {
+            orphan = nil
+        }
+        guard let orphan else { return }
+        throw Complaint(
+            "\"\(orphan.key)\" of pack_config.json has no effect without \(orphan.needs).",
+            hint: "Add that, or leave it out.", code: .invalidInput)
     }
 
     static func isFolder(_ path: String) -> Bool {
@@ -157,8 +180,11 @@ struct PackedSource: ~Copyable {
     }
 
     /// Opens an archive as it is.
+    ///
+    /// - Parameter made: what of the user's it was made of, where it is not the user's.
     static func archive(
-        _ archive: String, description: String, _ kind: SourceKind, imageName: String = ""
+        _ archive: String, description: String, _ kind: SourceKind, imageName: String = "",
+        of made: String? = nil
     ) throws(Complaint) -> PackedSource {
         do throws(Errno) {
             let tree =
@@ -166,7 +192,7 @@ struct PackedSource: ~Copyable {
             guard let tree else { throw Errno.noEntry }
             let parcel = Parcel(tree)
             parcel.append(try File.open(description))
-            return PackedSource(parcel, archive, kind, imageName, archiver: nil)
+            return PackedSource(parcel, made ?? archive, kind, imageName, archiver: nil)
         } catch {
             throw Complaint(
                 "\(archive) or \(description) cannot be read: \(error).", code: .notFound)

@@ -102,6 +102,11 @@ struct ReasonWords {
                 "is not a program that can be executed",
                 "Make it executable before packing: chmod +x"
             )
+        case .badName where fault.subject == "tag":
+            (
+                "is not a name: it is empty, or has a space or a control character in it",
+                "Choose another tag"
+            )
         case .badName:
             (
                 "is not a name: it is empty, has a slash or NUL, or is not UTF-8",

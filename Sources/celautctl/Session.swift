@@ -84,9 +84,12 @@ struct Session {
         }
     }
 
-    func complaint(_ fault: Fault) -> Complaint {
-        fault.code == .unavailable && fault.subject.hasPrefix(runtime)
-            ? .noNode(runtime, subject: fault.subject) : Complaint(fault)
+    /// - Parameter source: what a pack sent, where it is one.
+    func complaint(_ fault: Fault, packing source: String? = nil) -> Complaint {
+        if fault.code == .unavailable && fault.subject.hasPrefix(runtime) {
+            return .noNode(runtime, subject: fault.subject)
+        }
+        return source.map { Complaint(fault, packing: $0) } ?? Complaint(fault)
     }
 
     /// Everything a stream gives.

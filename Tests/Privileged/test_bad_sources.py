@@ -186,6 +186,23 @@ def test_a_key_that_is_not_honoured_is_refused_by_its_name(node, scratch, config
     assert complaint["exitCode"] == 65 and f'"{key}"' in complaint["error"], complaint
 
 
+@pytest.mark.parametrize("option, value", [
+    ("--base", "debian:12=layout"), ("--image-name", "app:1"), ("--update", None)])
+def test_an_option_that_would_do_nothing_is_refused(node, scratch, option, value):
+    made = project(scratch / "options")
+    projects.busybox(made / "rootfs")
+    complaint = refused(node, made, option, *([value] if value else []))
+    assert complaint["exitCode"] == 64 and option in complaint["error"], complaint
+
+
+def test_a_folder_that_is_no_image_is_called_by_its_name(node, scratch):
+    made = project(scratch / "no-image")
+    projects.busybox(made / "rootfs")
+    complaint = refused(node, made, "--image", made / "rootfs")
+    assert "is no container image" in complaint["error"], complaint
+    assert str(made / "rootfs") in complaint["error"], complaint
+
+
 def test_a_project_of_nothing_says_what_it_could_be_made_of(node, scratch):
     complaint = refused(node, project(scratch / "nothing"))
     assert complaint["exitCode"] == 66

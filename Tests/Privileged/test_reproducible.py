@@ -1,6 +1,7 @@
 """The same project is the same box: whoever packs it, when, where, in which language, with how many
 processors, on which file system."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -51,6 +52,42 @@ def same(node, folder, box, *arguments, **options):
 def test_by_another_language_zone_and_umask(node, made, box):
     environment = {**os.environ, "LC_ALL": "tr_TR.UTF-8", "LANG": "C", "TZ": "Pacific/Kiritimati"}
     same(node, made, box, env=environment, umask=0o077, cwd="/")
+
+
+OTHERWISE = {"umask": 0o077, "cwd": "/", "preexec_fn": lambda: os.sched_setaffinity(0, {0})}
+ABROAD = {"LC_ALL": "tr_TR.UTF-8", "LANG": "C", "TZ": "Pacific/Kiritimati"}
+
+
+def test_made_of_packages_dependencies_and_files_under_other_conditions(node, scratch):
+    """Nothing that is made on the way shows who made it where: the frame of the packages, the folder and
+    the files of the dependencies."""
+    child = project(scratch / "mixed/child")
+    projects.busybox(child / "rootfs")
+    target = project(scratch / "mixed", config={
+        "debian": ["busybox"], "dependencies": {"CHILD": "child"},
+        "service_dependencies_directory": "opt/deep/services"}, rootfs__etc__own="x")
+    os.setxattr(target / "rootfs/etc/own", "user.comment", b"kept")
+    box = pack(node, target)
+    elsewhere = scratch / "mixed-elsewhere"
+    elsewhere.mkdir()
+    run("mount", "-t", "tmpfs", "tmpfs", elsewhere)
+    try:
+        same(node, target, box, env={**os.environ, **ABROAD, "TMPDIR": str(elsewhere)}, **OTHERWISE)
+    finally:
+        run("umount", elsewhere)
+
+
+def test_attributes_stay_where_dependencies_are_added(node, made, scratch):
+    child = project(scratch / "beside")
+    projects.busybox(child / "rootfs")
+    target = copied(made, scratch, "beside-it")
+    os.setxattr(target / "rootfs/a", "user.comment", b"kept")
+    alone = pack(node, target)
+    (target / "pack_config.json").write_text(json.dumps({"dependencies": ["../beside"]}))
+    with_it = pack(node, target)
+    told = json.loads(node.command(
+        "boxes", "diff", alone["id"], with_it["id"], "--format", "json").stdout)
+    assert [(one["path"], one["kind"]) for one in told] == [("/.dependencies", "added")]
 
 
 def test_with_one_processor(node, made, box):

@@ -125,6 +125,30 @@ import celautctl
         }
     }
 
+    @Test(
+        "A key that goes with another one is refused without it",
+        arguments: ["debian_essential\": true", "image_name\": \"app:1\""])
+    func orphan(_ key: String) throws {
+        try inFolder { folder in
+            try write("\(folder)/service.json")
+            try File.makeDirectory("\(folder)/rootfs")
+            try write("\(folder)/pack_config.json", "{\"\(key)}")
+            let complaint = #expect(throws: Complaint.self) { try ProjectFiles(project: folder) }
+            #expect(complaint?.text.contains(key.prefix { $0 != "\"" }) == true)
+        }
+    }
+
+    @Test("The name of an image is for that of the command line, too")
+    func imageName() throws {
+        try inFolder { folder in
+            try write("\(folder)/service.json")
+            try write("\(folder)/pack_config.json", "{\"image_name\": \"app:1\"}")
+            try write("\(folder)/app.tar")
+            let files = try ProjectFiles(project: folder, .init(image: "\(folder)/app.tar"))
+            #expect(files.source == .image("\(folder)/app.tar", name: "app:1"))
+        }
+    }
+
     @Test("A folder that is closed to others is seen as such")
     func reach() throws {
         try inFolder { folder in

@@ -40,7 +40,8 @@ struct PackConfigTests {
             ("{\"dependencies\": [\"x\"], \"dependencies_env\": true}", "dependencies_env"),
             ("{\"service_dependencies_directory\": \"../x\"}", "service_dependencies_directory"),
             ("{\"debian\": []}", "debian"), ("{\"debian\": [\"-y\"]}", "debian"),
-            ("{\"debian\": [\"a b\"]}", "debian"), ("{\"debian\": [\"redis; rm\"]}", "debian"),
+            ("{\"debian\": [\"a b\"]}", "debian"), ("{\"debian\": [\"hello-\"]}", "debian"),
+            ("{\"debian\": [\".hello\"]}", "debian"), ("{\"debian\": [\"redis; rm\"]}", "debian"),
             ("{", "pack_config.json"), ("[]", "pack_config.json"),
             ("{\"zip\": false, \"zip\": false}", "pack_config.json"),
         ])
@@ -48,6 +49,12 @@ struct PackConfigTests {
         let complaint = #expect(throws: Complaint.self) { try read(text) }
         #expect(complaint?.text.contains(key) == true)
         #expect(complaint?.code == .invalidInput)
+    }
+
+    @Test("says where it cannot be read, by line and column")
+    func place() {
+        let complaint = #expect(throws: Complaint.self) { try read("{\"zip\": false,\n  zip}") }
+        #expect(complaint?.text.contains("line 2, column 3") == true)
     }
 }
 
@@ -96,6 +103,33 @@ struct DebianPackageTests {
     func needed() {
         #expect(names(["app"]) == ["app", "base", "liba", "maker"])
         #expect(names(["base"]) == ["base"])
+    }
+
+    @Test("may name what a package provides")
+    func provided() {
+        #expect(names(["virtual"]) == ["maker"])
+        #expect(packages.contains { $0.name == "maker" && $0.isCalled("virtual") })
+        #expect(!packages.contains { $0.name == "app" && $0.isCalled("virtual") })
+    }
+
+    @Test(
+        "is refused in a sentence that names what apt cannot choose",
+        arguments: [
+            (["E: Unable to locate package nope"], "\"nope\""),
+            (
+                [
+                    "Package awk is a virtual package provided by:", "  mawk 1.3",
+                    "E: Package 'awk' has no installation candidate",
+                ], "\"awk\" is no package"
+            ),
+            (["E: Version '9.9' for 'hello' was not found"], "hello of the version 9.9"),
+            (["E: Something else"], "as it was"),
+        ])
+    func explained(lines: [String], told: String) {
+        let complaint = DebianPackage.explained(
+            Complaint("as it was", lines: lines, code: .invalidInput))
+        #expect(complaint.text.contains(told))
+        #expect(complaint.lines == lines)
     }
 
     @Test("has what only scripts use where that is asked for")
