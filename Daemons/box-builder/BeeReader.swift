@@ -29,7 +29,7 @@ package struct BeeReader {
 
     private enum Phase {
         case before
-        case metadata([UInt8])
+        case metadata
         case service
         case after
     }
@@ -38,6 +38,7 @@ package struct BeeReader {
     package private(set) var offset: UInt64 = 0
     private var phase = Phase.before
     private var hasMetadata = false
+    private var metadata: [UInt8] = []
     private var open: [[UInt8]] = []
     /// What is there of the record, its length first.
     private var held: [UInt8] = []
@@ -106,13 +107,13 @@ package struct BeeReader {
 
     private mutating func take(_ chunk: ArraySlice<UInt8>) throws(PackageError) {
         switch phase {
-        case .metadata(let bytes):
-            let count = bytes.count + chunk.count
+        case .metadata:
+            let count = metadata.count + chunk.count
             guard count <= Self.metadataBytesMax else {
                 throw PackageError(
                     .tooLarge(limit: UInt64(Self.metadataBytesMax), actual: UInt64(count)), offset)
             }
-            phase = .metadata(bytes + chunk)
+            metadata += chunk
         case .service: events.append(.bytes(chunk))
         case .before, .after: throw refused("chunk")
         }
@@ -122,7 +123,7 @@ package struct BeeReader {
         guard case .before = phase else { throw refused("head") }
         switch head.index {
         case 1 where !hasMetadata:
-            phase = .metadata([])
+            phase = .metadata
             hasMetadata = true
         case 2:
             phase = .service
@@ -150,9 +151,10 @@ package struct BeeReader {
 
     private mutating func separate() throws(PackageError) {
         switch phase {
-        case .metadata(let bytes):
+        case .metadata:
             phase = .before
-            events.append(.metadata(bytes))
+            events.append(.metadata(metadata))
+            metadata = []
         case .service:
             guard open.isEmpty else { throw refused("separator") }
             phase = .after

@@ -102,8 +102,7 @@ final class ZipIntake {
         do throws(JSONError) {
             document = try JSONReader.read(described)
         } catch {
-            throw Fault(
-                .invalid, reason: .malformed, subject: BoxZip.service, lines: ["\(error)"])
+            throw StoreFault.canonical(CanonicalError(error, path: BoxZip.service))
         }
         do throws(CanonicalError) {
             if let attributes { try TreeAttributesJSON.apply(attributes, to: &tree) }

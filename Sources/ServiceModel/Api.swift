@@ -63,7 +63,7 @@ package struct Slot: ProtoMessage {
         case 3: protocolStack.append(try field.message())
         case 4:
             let (key, value) = try field.entry()
-            muPerCall[key] = try Amount(decoding: value)
+            muPerCall[key] = try field.message(in: value)
         default: break
         }
     }

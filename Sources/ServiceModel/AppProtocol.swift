@@ -16,7 +16,7 @@ package struct AppProtocol: ProtoMessage {
         switch field.number {
         case 1:
             let (key, value) = try field.entry()
-            methods[key] = try Method(decoding: value)
+            methods[key] = try field.message(in: value)
         case 2: try field.merge(into: &costFunction)
         default: break
         }

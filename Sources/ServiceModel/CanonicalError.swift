@@ -48,4 +48,22 @@ package struct CanonicalError: Error, Equatable, Sendable {
         self.limit = limit
         self.actual = actual
     }
+
+    /// A document that is none.
+    ///
+    /// - Parameters:
+    ///   - path: what it is called.
+    ///   - place: where a byte of it stands in what came.
+    package init(
+        _ error: JSONError, path: String = "", place: (Int) -> UInt64 = { UInt64($0) }
+    ) {
+        switch error {
+        case .malformed(let offset):
+            self.init(.malformed, path: path, offset: place(offset))
+        case .tooDeep(let limit): self.init(.tooDeep, path: path, limit: UInt64(limit))
+        case .tooMany(let limit):
+            self.init(.tooLarge, path: path, limit: UInt64(limit), actual: UInt64(limit) + 1)
+        case .duplicateKey(let key): self.init(.duplicate, path: key)
+        }
+    }
 }

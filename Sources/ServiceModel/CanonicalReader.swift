@@ -69,6 +69,7 @@ package struct CanonicalReader {
     var container = Container()
     var tree: CanonicalTreeBuilder
     private var heldTotal: UInt64 = 0
+    private var budget = FieldBudget(Service.fieldsMax)
     private var unknownTotal: UInt64 = 0
 
     // LIMIT: bytes of fields that nobody here knows, all together: room for what later revisions
@@ -154,7 +155,9 @@ package struct CanonicalReader {
             if varintBits == 0 { fieldOffset = offset }
             if let tag = try number(&rest) { try begin(tag) }
         case .number:
-            if try number(&rest) != nil { try endField() }
+            guard try number(&rest) != nil else { return }
+            try chargeUnknown(0)
+            try endField()
         case .length(let field):
             if varintBits == 0 { lengthPosition = offset }
             guard let length = try number(&rest) else { return }
@@ -289,9 +292,15 @@ package struct CanonicalReader {
     private mutating func skip(_ length: UInt64) throws(CanonicalError) {
         let left = frame.end - offset
         guard length <= left else { throw error(.lengthPastEnd, limit: left, actual: length) }
-        unknownTotal = try charged(length, to: unknownTotal, Self.unknownBytesMax)
+        try chargeUnknown(length)
         state = .skipped(length)
         if length == 0 { try endField() }
+    }
+
+    /// Charges a field nobody here knows: what was read of it, its tag too, and `length` bytes to come.
+    private mutating func chargeUnknown(_ length: UInt64) throws(CanonicalError) {
+        let head = try charged(offset - fieldOffset, to: unknownTotal, Self.unknownBytesMax)
+        unknownTotal = try charged(length, to: head, Self.unknownBytesMax)
     }
 
     /// - Throws: TOO_LARGE past `limit`.
@@ -309,12 +318,12 @@ package struct CanonicalReader {
     private mutating func settle(_ field: UInt64) throws(CanonicalError) {
         switch (frame.kind, field) {
         case (.service, _):
-            do throws(ProtoError) { try service.decode(held[...]) } catch {
-                throw self.error(.malformed)
+            do throws(ProtoError) { try service.decode(held[...], &budget) } catch {
+                throw self.error(error)
             }
         case (.container, _):
-            do throws(ProtoError) { try container.decode(held[...]) } catch {
-                throw self.error(.malformed)
+            do throws(ProtoError) { try container.decode(held[...], &budget) } catch {
+                throw self.error(error)
             }
         case (.directory, _): try tree.takeRootPair(held, at: fieldOffset)
         case (.branch, 1): try tree.takeName(held, at: fieldOffset)
@@ -335,6 +344,14 @@ package struct CanonicalReader {
             }
             frames.removeLast()
         }
+    }
+
+    /// What is wrong with a field that was held.
+    private func error(_ error: ProtoError) -> CanonicalError {
+        guard case .tooLarge(let limit, let actual) = error else {
+            return self.error(.malformed)
+        }
+        return self.error(.tooLarge, limit: UInt64(limit), actual: UInt64(actual))
     }
 
     func error(

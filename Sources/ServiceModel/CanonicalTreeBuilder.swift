@@ -11,6 +11,12 @@ struct CanonicalTreeBuilder {
     // `depthMax` names.
     static let linkBytesMax: UInt64 = 65_536
 
+    // The four of `Attributes`.
+    private static let numbersMax = 4
+
+    // Tags and lengths of the two texts of a link.
+    private static let linkHeadBytes = 16
+
     // LIMIT: bytes of one key and value of an entry.
     static let pairBytesMax = UInt64(ExtendedAttribute.bytesMax + 512)
 
@@ -19,7 +25,11 @@ struct CanonicalTreeBuilder {
         var item: TreeEntry.Content?
         var attributes = Attributes()
         var linkText: String?
-        var extended: [ExtendedAttribute] = []
+        var extended: TextMap<[UInt8]> = [:]
+        /// Bytes of their names and values.
+        var extendedBytes = 0
+        /// Pairs that are numbers of the attributes; of each there is one.
+        var numbers = 0
         var share = ShareAttributes()
     }
 
@@ -157,15 +167,22 @@ struct CanonicalTreeBuilder {
         } catch {
             throw self.error(offset, .malformed)
         }
-        guard target.utf8.first == UInt8(ascii: "/"), Self.isTarget(target) else {
-            throw error(offset, .badLink)
-        }
-        try charge(target.utf8.count, at: offset)
+        try check(target: target, at: offset)
+        guard target.utf8.first == UInt8(ascii: "/") else { throw error(offset, .badLink) }
+        // All of it but its own path, which its names were charged for.
+        let own = branches.reduce(0) { $0 + 1 + ($1.name?.utf8.count ?? 0) }
+        try charge(max(target.utf8.count, bytes.count - own - Self.linkHeadBytes), at: offset)
         branches[branches.count - 1].item = .link(target: target)
     }
 
-    private static func isTarget(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.count <= targetBytesMax && !text.utf8.contains(0)
+    /// What a link may say, wherever it leads.
+    private func check(target: String, at offset: UInt64) throws(CanonicalError) {
+        guard !target.isEmpty, !target.utf8.contains(0) else { throw error(offset, .badName) }
+        let bytes = target.utf8.count
+        guard bytes <= Self.targetBytesMax else {
+            throw error(
+                offset, .tooLarge, limit: UInt64(Self.targetBytesMax), actual: UInt64(bytes))
+        }
     }
 
     mutating func takePair(
@@ -176,31 +193,42 @@ struct CanonicalTreeBuilder {
         guard let isNumber = branches[last].attributes.take(key, value) else {
             throw error(offset, .badAttribute)
         }
-        if isNumber { return }
+        if isNumber {
+            branches[last].numbers += 1
+            if branches[last].numbers > Self.numbersMax { try charge(bytes.count, at: offset) }
+            return
+        }
         if key == CanonicalForm.linkTextKey {
-            guard let text = String(validating: value, as: UTF8.self), Self.isTarget(text) else {
-                throw error(offset, .badLink)
+            guard let text = String(validating: value, as: UTF8.self) else {
+                throw error(offset, .badName)
             }
-            try charge(text.utf8.count, at: offset)
+            try check(target: text, at: offset)
+            let isFirst = branches[last].linkText == nil
+            try charge(isFirst ? text.utf8.count : bytes.count, at: offset)
             branches[last].linkText = text
         } else if branches[last].share.take(key, value) {
-            try charge(value.count, at: offset)
+            try charge(bytes.count, at: offset)
         } else if key.utf8.starts(with: "device.".utf8) {
             throw error(offset, .unsupported)
         } else if key.utf8.starts(with: CanonicalForm.extendedPrefix.utf8) {
             let name = String(
                 Substring(key.utf8.dropFirst(CanonicalForm.extendedPrefix.utf8.count)))
             guard ExtendedAttribute.isKept(name) else { throw error(offset, .badAttribute) }
-            try charge(name.utf8.count + value.count, at: offset)
             // The last of a name wins, as in every map.
-            branches[last].extended.removeAll { $0.name.utf8.elementsEqual(name.utf8) }
-            branches[last].extended.append(ExtendedAttribute(name: name, value: Array(value)))
-            let sum = branches[last].extended.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
+            let own = name.utf8.count + value.count
+            let before = branches[last].extended[name].map { name.utf8.count + $0.count }
+            try charge(before == nil ? own : bytes.count, at: offset)
+            branches[last].extended[name] = Array(value)
+            branches[last].extendedBytes += own - (before ?? 0)
+            let sum = branches[last].extendedBytes
             guard sum <= ExtendedAttribute.bytesMax else {
                 throw error(
                     offset, .tooLarge, limit: UInt64(ExtendedAttribute.bytesMax),
                     actual: UInt64(sum))
             }
+        } else {
+            // Somebody's: not looked at, and kept with the bytes of the box.
+            try charge(bytes.count, at: offset)
         }
     }
 
@@ -208,6 +236,7 @@ struct CanonicalTreeBuilder {
     mutating func takeRootPair(
         _ bytes: [UInt8], at offset: UInt64
     ) throws(CanonicalError) {
+        try charge(bytes.count, at: offset)
         let (key, value) = try pair(bytes, at: offset)
         guard let isNumber = root.take(key, value) else { throw error(offset, .badAttribute) }
         if !isNumber, key == "read_mode" { isReadOnly = value.elementsEqual("ro".utf8) }
@@ -249,7 +278,7 @@ struct CanonicalTreeBuilder {
         }
         var entry = TreeEntry(
             name: name, attributes: attributes, content: item, linkText: branch.linkText,
-            extended: branch.extended)
+            extended: branch.extended.map { ExtendedAttribute(name: $0.key, value: $0.value) })
         if let share = try share(branch, at: offset) { entry.share = share }
         branches.removeLast()
         directories[directories.count - 1].append(entry)

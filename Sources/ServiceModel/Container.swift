@@ -22,7 +22,7 @@ package struct Container: ProtoMessage {
         case 6: nodeProtocolStack.append(try field.message())
         case 7:
             let (key, value) = try field.entry()
-            environmentVariables[key] = try DataFormat(decoding: value)
+            environmentVariables[key] = try field.message(in: value)
         default: break  // 2 is the filesystem: read as a stream, never from here.
         }
     }

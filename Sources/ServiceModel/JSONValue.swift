@@ -3,7 +3,7 @@
 /// Refuses what other readers let pass, because a description that two readers understand
 /// differently would have two meanings under one id: a key twice in an object, anything after the
 /// document, text that is not UTF-8, lone surrogates, numbers that are no finite double.
-package indirect enum JSONValue: Equatable, Sendable {
+package enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
     /// A number without fraction or exponent that fits.
@@ -36,6 +36,8 @@ package enum JSONError: Error, Equatable, Sendable {
     case malformed(offset: Int)
     /// More nested than the bound.
     case tooDeep(limit: Int)
+    /// More values than the bound.
+    case tooMany(limit: Int)
     /// The same key twice in an object; its path: "api[0].port".
     case duplicateKey(String)
 
@@ -51,15 +53,24 @@ package struct JSONReader {
     // LIMIT: a description is 5 deep. The reader recurses; this keeps it far from the stack's end.
     package static let depthMax = 64
 
+    // LIMIT: values in a document, those in others counted: what a service of `Service.fieldsMax` fields
+    // is, a list and an object for each. One of two bytes is forty in memory.
+    package static let valuesMax = 2 * Service.fieldsMax + 1_024
+
     private let bytes: [UInt8]
     private var offset = 0
+    private let valuesMax: Int
+    private var values = 0
 
-    private init(_ bytes: [UInt8]) {
+    private init(_ bytes: [UInt8], _ valuesMax: Int) {
         self.bytes = bytes
+        self.valuesMax = valuesMax
     }
 
-    package static func read(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
-        var reader = JSONReader(bytes)
+    package static func read(
+        _ bytes: [UInt8], valuesMax: Int = valuesMax
+    ) throws(JSONError) -> JSONValue {
+        var reader = JSONReader(bytes, valuesMax)
         reader.skipSpace()
         let value = try reader.value(depth: 0)
         reader.skipSpace()
@@ -85,6 +96,8 @@ package struct JSONReader {
 
     private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
         guard depth <= Self.depthMax else { throw .tooDeep(limit: Self.depthMax) }
+        values += 1
+        guard values <= valuesMax else { throw .tooMany(limit: valuesMax) }
         switch next {
         case UInt8(ascii: "{"): return try object(depth: depth)
         case UInt8(ascii: "["): return try array(depth: depth)

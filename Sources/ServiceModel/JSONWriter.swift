@@ -30,7 +30,9 @@ package struct JSONWriter {
         switch value {
         case .null: put("null")
         case .bool(let flag): put(flag ? "true" : "false")
-        case .integer(let number): put(String(number))
+        case .integer(let number):
+            // Past it ECMAScript's numbers, which RFC 8785 writes, are not all whole numbers.
+            put(number.magnitude <= 1 << 53 ? String(number) : Self.text(Double(number)))
         case .number(let number): put(Self.text(number))
         case .string(let text):
             if isOnTheWay, way.isEmpty {

@@ -6,7 +6,7 @@ package enum ProtoError: Error, Equatable, Sendable {
     case malformed(String)
     /// A field has another wire type than its declared one.
     case wrongType(String, field: UInt64)
-    /// More bytes than the bound.
+    /// More bytes, or more fields, than the bound.
     case tooLarge(limit: Int, actual: Int)
 }
 
@@ -34,17 +34,51 @@ extension ProtoMessage {
     }
 
     init(decoding bytes: ArraySlice<UInt8>) throws(ProtoError) {
+        var budget = FieldBudget()
+        try self.init(decoding: bytes, &budget)
+    }
+
+    init(
+        decoding bytes: ArraySlice<UInt8>, _ budget: inout FieldBudget
+    ) throws(ProtoError) {
         self.init()
-        try decode(bytes)
+        try decode(bytes, &budget)
     }
 
     /// A repeated occurrence of a message field merges into the first, as protobuf asks.
-    mutating func decode(_ bytes: ArraySlice<UInt8>) throws(ProtoError) {
+    mutating func decode(
+        _ bytes: ArraySlice<UInt8>, _ budget: inout FieldBudget
+    ) throws(ProtoError) {
         var rest = bytes
         while !rest.isEmpty {
             var field = try ProtoField(taking: &rest, of: "\(Self.self)")
+            try budget.charge()
+            field.budget = budget
             try take(&field)
+            budget = field.budget
         }
+    }
+}
+
+/// How many fields a message may still have, those of the messages in it counted. A field of two bytes
+/// becomes a value of up to a hundred: a bound on bytes alone is none on what is held.
+package struct FieldBudget: Equatable, Sendable {
+    // LIMIT: fields of a message: twice those of a service, which is the largest there is, for what is
+    // told beside it.
+    package static let fieldsMax = 2 * Service.fieldsMax
+
+    private let most: Int
+    private var left: Int
+
+    package init(_ most: Int = fieldsMax) {
+        self.most = most
+        left = most
+    }
+
+    /// - Throws: TOO_LARGE with the bound.
+    mutating func charge(_ count: Int = 1) throws(ProtoError) {
+        guard count <= left else { throw .tooLarge(limit: most, actual: most - left + count) }
+        left -= count
     }
 }
 
@@ -58,6 +92,8 @@ package struct ProtoField {
     package static let messageBytesMax = 4 << 20
 
     package let number: UInt64
+    /// What the messages in it may have.
+    var budget = FieldBudget()
     private let owner: String
     private let value: Value
 
@@ -104,26 +140,37 @@ package struct ProtoField {
         return text
     }
 
-    package func message<M: ProtoMessage>(_: M.Type = M.self) throws(ProtoError) -> M {
-        try M(decoding: try slice())
+    package mutating func message<M: ProtoMessage>(_: M.Type = M.self) throws(ProtoError) -> M {
+        try M(decoding: try slice(), &budget)
+    }
+
+    /// A message that is the value of an entry of this field's map.
+    package mutating func message<M: ProtoMessage>(
+        in value: ArraySlice<UInt8>, _: M.Type = M.self
+    ) throws(ProtoError) -> M {
+        try M(decoding: value, &budget)
     }
 
     /// Merges into what is there, as a message field that comes twice must.
-    package func merge<M: ProtoMessage>(into value: inout M?) throws(ProtoError) {
-        var merged = value ?? M()
-        try merged.decode(try slice())
+    package mutating func merge<M: ProtoMessage>(into value: inout M?) throws(ProtoError) {
+        // Not held twice: what is appended to would be copied each time the field comes again.
+        var merged = value.take() ?? M()
+        try merged.decode(try slice(), &budget)
         value = merged
     }
 
-    package func merge<M: ProtoMessage>(into value: inout M) throws(ProtoError) {
-        try value.decode(try slice())
+    package mutating func merge<M: ProtoMessage>(into value: inout M) throws(ProtoError) {
+        try value.decode(try slice(), &budget)
     }
 
     /// Numbers that are packed into one field, or one that is not.
-    package func packedNumbers() throws(ProtoError) -> [UInt64] {
+    package mutating func packedNumbers() throws(ProtoError) -> [UInt64] {
         guard case .bytes(var rest) = value else { return [try unsigned()] }
         var numbers: [UInt64] = []
-        while !rest.isEmpty { numbers.append(try Self.varint(&rest, owner)) }
+        while !rest.isEmpty {
+            try budget.charge()
+            numbers.append(try Self.varint(&rest, owner))
+        }
         return numbers
     }
 

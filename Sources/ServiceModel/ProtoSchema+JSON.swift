@@ -111,7 +111,7 @@ extension ProtoSchema {
         _ number: UInt64, _ kind: Kind, _ value: JSONValue, into writer: inout ProtoWriter,
         path: String
     ) throws(CanonicalError) {
-        switch (kind, value) {
+        switch (kind, value.asWhole) {
         case (.text, .string(let text)): writer.always(number, text: text)
         case (.blob, .string(let text)):
             guard let bytes = Base64.bytes(text) else { throw refused(path) }
@@ -134,5 +134,15 @@ extension ProtoSchema {
 
     private static func refused(_ path: String) -> CanonicalError {
         CanonicalError(.malformed, path: path)
+    }
+}
+
+extension JSONValue {
+    /// A number as a whole one where it is one: JSON has no other 80 than 80.0 and 8e1.
+    fileprivate var asWhole: JSONValue {
+        guard case .number(let number) = self, number.magnitude <= 0x1p53,
+            let whole = Int64(exactly: number)
+        else { return self }
+        return .integer(whole)
     }
 }

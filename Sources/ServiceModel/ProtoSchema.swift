@@ -4,6 +4,7 @@ package enum ProtoSchema: Sendable {
     case service, container, initial, resources, configDeclaration, definition, sysresources
     case api, slot, contractRate, contract, amount, network, scenario, workload, dependency
     case metadata, hashTag, hash, attrHashTag
+    case appProtocol, method
     case configurationFile, configuration, instance, uriSlot, uri, networkResolution
 
     indirect enum Kind: Sendable {
@@ -94,6 +95,15 @@ package enum ProtoSchema: Sendable {
         case .contract:
             [Field(1, "ledger", .message(.definition)), Field(2, "xattrs", .map(.blob))]
         case .amount: [Field(1, "n", .text)]
+        case .appProtocol:
+            [
+                Field(1, "methods", .map(.message(.method))),
+                Field(2, "costFunction", .message(.definition)),
+            ]
+        case .method:
+            [
+                Field(1, "input", .message(.definition)), Field(2, "output", .message(.definition)),
+            ]
         case .network:
             ProtoSchema.definition.fields + [
                 Field(4, "protocolStack", .message(.definition), repeated: true),

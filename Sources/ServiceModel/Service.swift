@@ -12,6 +12,11 @@ package struct Service: ProtoMessage {
     /// What it may ask its node to run beside it.
     package var possibleEnvironmentWorkload: [WorkloadScenario] = []
 
+    // LIMIT: fields of a service, those of all its messages counted and its filesystem not: what people
+    // write has some hundred. Each is up to a hundred bytes of memory, so that a service is a few
+    // megabytes whatever its bytes say. Past it TOO_LARGE.
+    package static let fieldsMax = 65_536
+
     package init() {}
 
     package mutating func take(_ field: inout ProtoField) throws(ProtoError) {

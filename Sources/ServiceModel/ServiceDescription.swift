@@ -73,12 +73,17 @@ extension ServiceDescription {
             case .tooDeep(let limit):
                 throw DescriptionError(
                     .tooDeep, key: "service.json", limit: UInt64(limit))
+            case .tooMany(let limit):
+                throw DescriptionError(
+                    .tooLarge, key: "service.json", limit: UInt64(limit),
+                    actual: UInt64(limit) + 1)
             case .duplicateKey(let key): throw DescriptionError(.duplicateKey, key: key)
             }
         }
         var object = try DescriptionObject(document, path: "")
         let description = try ServiceDescription(&object)
         try object.finish()
+        try description.service.checkFields()
         return description
     }
 
@@ -100,6 +105,20 @@ extension ServiceDescription {
             service.container.initial.entryPath, service.container.configDeclaration?.path ?? [],
         ])
         try object.refuseWhatIsNotOffered()
+    }
+}
+
+extension Service {
+    /// - Throws: TOO_LARGE for more fields than a reader of it takes.
+    fileprivate func checkFields() throws(DescriptionError) {
+        var budget = FieldBudget(Self.fieldsMax)
+        do throws(ProtoError) {
+            _ = try Service(decoding: encoded()[...], &budget)
+        } catch {
+            throw DescriptionError(
+                .tooLarge, key: "service.json", limit: UInt64(Self.fieldsMax),
+                actual: UInt64(Self.fieldsMax) + 1)
+        }
     }
 }
 

@@ -41,11 +41,22 @@ package enum ServiceJSON {
             before: Array(writer.bytes[..<offset]), after: Array(writer.bytes[offset...]))
     }
 
-    /// The service in a document; its filesystem, where it has one, is empty.
+    /// The service in a document; its filesystem, which is said elsewhere, is empty here or not there.
     package static func read(_ document: JSONValue) throws(CanonicalError) -> Service {
+        // One with an escape in its key, which was not seen on the way, or beside the files of a zip.
+        if case .object(let members) = document,
+            case .object(let inside)? = members.first(where: { $0.key == hole[0] })?.value,
+            case .string(let text)? = inside.first(where: { $0.key == hole[1] })?.value,
+            !text.isEmpty
+        {
+            throw CanonicalError(.malformed, path: hole.joined(separator: "."))
+        }
         let bytes = try ProtoSchema.service.bytes(document)
+        var budget = FieldBudget(Service.fieldsMax)
         do throws(ProtoError) {
-            return try Service(decoding: bytes)
+            return try Service(decoding: bytes[...], &budget)
+        } catch .tooLarge(let limit, let actual) {
+            throw CanonicalError(.tooLarge, limit: UInt64(limit), actual: UInt64(actual))
         } catch {
             throw CanonicalError(.malformed)
         }

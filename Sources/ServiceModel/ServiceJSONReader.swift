@@ -32,6 +32,9 @@ package struct ServiceJSONReader: BoxReader {
     private var key: [UInt8] = []
     private var bytes: UInt64 = 0
     private var base64 = Base64.Decoder()
+    /// Bytes of the filesystem's text, which are not held, and bytes held behind it.
+    private var hole: UInt64 = 0
+    private var after = 0
     /// Bytes of the filesystem that its reader has not taken.
     private var decoded: ArraySlice<UInt8> = []
     private var filesystem = CanonicalReader(.filesystem)
@@ -68,23 +71,9 @@ package struct ServiceJSONReader: BoxReader {
         do throws(JSONError) {
             document = try JSONReader.read(held)
         } catch {
-            switch error {
-            case .malformed: throw refused()
-            case .tooDeep(let limit):
-                throw CanonicalError(.tooDeep, offset: bytes, limit: UInt64(limit))
-            case .duplicateKey(let key):
-                throw CanonicalError(.duplicate, path: key, offset: bytes)
-            }
+            throw CanonicalError(error) { UInt64($0) + ($0 >= held.count - after ? hole : 0) }
         }
         let tree = try filesystem.finish().tree
-        // One with an escape in its key was not seen on the way.
-        if case .object(let members) = document,
-            case .object(let inside)? = members.first(where: { $0.key == "container" })?.value,
-            case .string(let text)? = inside.first(where: { $0.key == "filesystem" })?.value,
-            !text.isEmpty
-        {
-            throw CanonicalError(.malformed, path: "container.filesystem", offset: bytes)
-        }
         return (try ServiceJSON.read(document), tree, bytes)
     }
 
@@ -106,12 +95,15 @@ package struct ServiceJSONReader: BoxReader {
             guard base64.put(character, into: &run) else { throw refused() }
         }
         bytes += UInt64(taken)
+        hole += UInt64(place == .filesystem ? taken : taken - 1)
+        after = place == .filesystem ? 0 : 1
         rest = rest.dropFirst(taken)
         decoded = run[...]
     }
 
     private mutating func take(_ byte: UInt8) throws(CanonicalError) {
         held.append(byte)
+        if hole > 0 { after += 1 }
         guard held.count <= Self.bytesMax else {
             throw CanonicalError(
                 .tooLarge, offset: bytes, limit: UInt64(Self.bytesMax), actual: UInt64(held.count))
@@ -156,7 +148,11 @@ package struct ServiceJSONReader: BoxReader {
                 key.removeAll()
                 place = .text(isKey: isKey)
             }
-        default: return
+        default:
+            // A document is an object: what begins as anything else is no JSON of ours.
+            guard !levels.isEmpty || [0x20, 0x09, 0x0A, 0x0D].contains(byte) else {
+                throw CanonicalError(.malformed, offset: bytes - 1)
+            }
         }
     }
 

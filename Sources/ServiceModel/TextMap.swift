@@ -16,8 +16,9 @@ package struct TextMap<Value> {
         }
 
         package func hash(into hasher: inout Hasher) {
-            // Equal bytes are equal text.
-            hasher.combine(text)
+            // Over the bytes, as they are compared. A text's own hash is the same for all spellings of
+            // its letters: of twenty there are a million, and each would be looked for among all.
+            for byte in text.utf8 { hasher.combine(byte) }
         }
     }
 

@@ -12,6 +12,10 @@ package enum TreeAttributesJSON {
     // it is a few bytes; a tree with more is not written in this codec.
     package static let bytesMax = 8 << 20
 
+    // LIMIT: values in it: as many as `bytesMax` of the shortest that is written can have, five of an
+    // entry in 48 bytes.
+    static let valuesMax = 900_000
+
     /// - Throws: NotExpressible for more than `bytesMax`.
     package static func write(_ tree: FileTree) throws(ServiceJSON.NotExpressible) -> [UInt8] {
         var members: [(key: String, value: JSONValue)] = []
@@ -82,10 +86,9 @@ package enum TreeAttributesJSON {
         }
         let document: JSONValue
         do throws(JSONError) {
-            document = try JSONReader.read(bytes)
+            document = try JSONReader.read(bytes, valuesMax: valuesMax)
         } catch {
-            if case .duplicateKey(let key) = error { throw CanonicalError(.duplicate, path: key) }
-            throw CanonicalError(.malformed, path: "attributes.json")
+            throw CanonicalError(error, path: "attributes.json")
         }
         guard case .object(let members) = document else {
             throw CanonicalError(.malformed, path: "attributes.json")

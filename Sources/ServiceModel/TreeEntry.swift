@@ -83,9 +83,14 @@ package struct TreeEntry: Sendable {
 extension TreeEntry: Equatable {
     package static func == (left: TreeEntry, right: TreeEntry) -> Bool {
         left.name.utf8.elementsEqual(right.name.utf8) && left.attributes == right.attributes
-            && left.content == right.content
-            && left.linkText.map { Array($0.utf8) } == right.linkText.map { Array($0.utf8) }
-            && left.extended == right.extended && left.share == right.share
+            && left.content == right.content && left.hasExtras(of: right)
+    }
+
+    /// Whether it has what the other one has beside its name, attributes and content.
+    package func hasExtras(of other: TreeEntry) -> Bool {
+        if extras == nil && other.extras == nil { return true }
+        return linkText.map { Array($0.utf8) } == other.linkText.map { Array($0.utf8) }
+            && extended == other.extended && share == other.share
     }
 }
 
