@@ -37,8 +37,8 @@ struct Pack: ParsableCommand {
     var imageName = ""
     @Option(
         help: ArgumentHelp(
-            "A local image that the Dockerfile's FROM names: an OCI layout, or an archive of one or of \
-            \"docker save\", with :tag where it has several; may be given again.",
+            "A local image that the Dockerfile's FROM names: an OCI layout, or an archive of one or "
+                + "of \"docker save\", with :tag where it has several; may be given again.",
             valueName: "name=layout"))
     var base: [String] = []
     @Option(name: .shortAndLong, help: "A tag to list the box under, beside its own.")
