@@ -48,6 +48,7 @@ package struct PackageImporter: Sendable {
                 service: result.service, tree: result.tree, canonicalBytes: result.bytes,
                 importedAt: now)
             record.form = result.form
+            try Self.check(record)
             summary = try importer.keep(
                 record, result.tree, contents,
                 isStored: contents.made.isEmpty && forms.made.isEmpty,
@@ -63,6 +64,18 @@ package struct PackageImporter: Sendable {
         if let failure { throw failure }
         guard let summary else { throw Fault(.internal, subject: "import") }
         return summary
+    }
+
+    /// What is told of a box is told whole: text of it ends at a NUL in the index, and in the kernel.
+    private static func check(_ record: BoxRecord) throws(Fault) {
+        let texts = [
+            ("container.architecture", [record.architecture]),
+            ("container.init.entry_path", [record.entrypoint]),
+            ("api.slot.transport", record.slots),
+        ]
+        for (subject, texts) in texts where texts.contains(where: { $0.utf8.contains(0) }) {
+            throw Fault(.invalid, reason: .badName, subject: subject)
+        }
     }
 
     private static func expected(_ request: ImportPackageRequest) throws(Fault) -> ServiceID? {

@@ -32,6 +32,8 @@ struct PackageIntake {
         var names: [ContentDigest: [UInt8]] = [:]
         /// Where opinions on the box stand.
         var proofs: [Contract] = []
+        /// Digests of the service.
+        var hashes: [Hash] = []
     }
 
     // LIMIT: blocks of a package with pointers, whose names are held: as many as a tree has entries.
@@ -43,7 +45,21 @@ struct PackageIntake {
         /// The content that it would be.
         let length: UInt64?
         var hash = SHA3_256()
+        var claims: ClaimedDigests
         var bytes: UInt64 = 0
+
+        init(_ block: BeeRecord.Block, _ name: [UInt8], length: UInt64?) {
+            self.block = block
+            self.name = name
+            self.length = length
+            claims = ClaimedDigests(block.hashes)
+        }
+
+        mutating func take(_ run: ArraySlice<UInt8>) {
+            hash.take(run)
+            claims.take(run)
+            bytes += UInt64(run.count)
+        }
     }
 
     /// - Parameter makeIntake: for the service from its first byte on.
@@ -66,9 +82,7 @@ struct PackageIntake {
         var rest = run
         while let event = try next(&rest) {
             switch event {
-            case .metadata(let bytes):
-                // What is no metadata says nothing: the box does not depend on it.
-                said.proofs = (try? Metadata(decoding: bytes))?.reputationProofs ?? []
+            case .metadata(let bytes): try take(metadata: bytes)
             case .service, .serviceEnds: continue
             case .bytes(let bytes): try take(bytes)
             case .blockBegins(let block): try begin(block)
@@ -101,11 +115,21 @@ struct PackageIntake {
         }
     }
 
-    private mutating func take(_ bytes: ArraySlice<UInt8>) throws(Fault) {
-        for position in open.indices {
-            open[position].hash.take(bytes)
-            open[position].bytes += UInt64(bytes.count)
+    /// It comes before the service: what it says of the service can be computed on the way.
+    private mutating func take(metadata bytes: [UInt8]) throws(Fault) {
+        let metadata: Metadata
+        do throws(ProtoError) {
+            metadata = try Metadata(decoding: bytes)
+        } catch {
+            throw .invalid(.malformed, subject: "package: metadata", actual: reader.offset)
         }
+        said.proofs = metadata.reputationProofs
+        said.hashes = metadata.hashtag?.hashes ?? []
+        intake.expect(said.hashes)
+    }
+
+    private mutating func take(_ bytes: ArraySlice<UInt8>) throws(Fault) {
+        for position in open.indices { open[position].take(bytes) }
         if isPointed, !open.isEmpty {
             // SAFETY: bytes have no padding.
             return try unsafe contents.append(bytes.span.bytes)
@@ -138,8 +162,7 @@ struct PackageIntake {
             }
             try contents.begin()
         }
-        open.append(
-            OpenBlock(block: block, name: name, length: isPointed ? nil : intake.contentNext))
+        open.append(OpenBlock(block, name, length: isPointed ? nil : intake.contentNext))
     }
 
     /// Whether the bytes before the first block have pointers in them, and the blocks come behind.
@@ -159,6 +182,7 @@ struct PackageIntake {
         let closed = open.removeLast()
         let computed = Array(closed.hash.finalize())
         guard computed == closed.name else { throw Self.corrupt(closed.name, computed) }
+        try closed.claims.check(sha3: computed)
         // The whole of a content, and nothing else.
         if let length = closed.length, length == closed.bytes, let digest = intake.ended {
             said.names[digest] = closed.name
@@ -183,6 +207,8 @@ struct PackageIntake {
             try store.forEachRun(of: known) { run in bytes += UInt64(run.count) }
         }
         let isExact = block.bytes == 0 || Array(block.hash.finalize()) == block.name
+        // One that is named by its expanded bytes claims nothing of those that came.
+        if isExact, block.bytes > 0 { try block.claims.check(sha3: block.name) }
         blocks[text] = PointerExpansion.Block(digest: digest, bytes: bytes, isExact: isExact)
         if isExact { said.names[digest] = block.name }
     }
@@ -191,15 +217,27 @@ struct PackageIntake {
         guard let file = try aside?.finish() else { return }
         let (store, blocks) = (store, blocks)
         let intake = try makeIntake()
+        intake.expect(said.hashes)
         self.intake = intake
+        var unnamed = Set(blocks.keys)
         var expansion = PointerExpansion(
-            block: { name in blocks[Hexadecimal.text(name)] },
+            block: { name in
+                let text = Hexadecimal.text(name)
+                unnamed.remove(text)
+                return blocks[text]
+            },
             open: { block, subject throws(Fault) in
                 try PackageFile(store, block.digest, bytes: block.bytes, subject: subject)
             },
             give: { run throws(Fault) in try intake.feed(run) },
             adopt: { digest throws(Fault) in try intake.adopt(digest) { _ in } })
         try expansion.run(file)
+        // Its bytes would be dropped: what stands for them was not understood as a pointer.
+        if let text = unnamed.min() {
+            throw Fault(
+                .invalid, reason: .malformed, subject: "package: block",
+                lines: ["no pointer to \(text)"])
+        }
     }
 
     /// A block that came without its bytes: the sender was told that it is here.
@@ -210,10 +248,7 @@ struct PackageIntake {
         }
         var open = open
         try intake.adopt(digest) { run in
-            for position in open.indices {
-                open[position].hash.take(run)
-                open[position].bytes += UInt64(run.count)
-            }
+            for position in open.indices { open[position].take(run) }
         }
         self.open = open
     }

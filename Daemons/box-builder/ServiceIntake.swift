@@ -26,6 +26,7 @@ final class ServiceIntake {
     private var writing: StoredForm.Writing
     private var reader = CanonicalReader()
     private var hash = SHA3_256()
+    private var claims = ClaimedDigests([])
     /// Expanded bytes so far.
     private(set) var bytes: UInt64 = 0
     private var contentBytes: UInt64 = 0
@@ -47,6 +48,11 @@ final class ServiceIntake {
     var contentNext: UInt64? {
         guard let open, open.taken == 0 else { return nil }
         return open.length
+    }
+
+    /// What the sender says of the whole: compared at its end. Before its first byte.
+    func expect(_ hashes: [Hash]) {
+        claims = ClaimedDigests(hashes)
     }
 
     /// What came could be all of a service.
@@ -121,6 +127,7 @@ final class ServiceIntake {
         guard let id = ServiceID(Array(hash.finalize())) else {
             throw Fault(.internal, subject: "id")
         }
+        try claims.check(sha3: id.bytes)
         return Result(
             id: id, bytes: bytes, service: service, tree: tree, form: try writing.finish())
     }
@@ -169,5 +176,6 @@ final class ServiceIntake {
     private func hash(_ run: ArraySlice<UInt8>) {
         // SAFETY: the run is only read, during the call.
         unsafe run.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
+        claims.take(run)
     }
 }
