@@ -3,7 +3,7 @@ import Interfaces
 import ServiceModel
 import Syscalls
 
-/// Takes a box from a sender at the other end of a stream.
+/// Takes boxes from a sender at the other end of a stream, one after the other, until it ends.
 struct BoxReceiving {
     let session: Session
     let stream: ExchangeStream
@@ -13,28 +13,48 @@ struct BoxReceiving {
 
     /// - Parameters:
     ///   - expected: the id it must have; nil for any.
-    ///   - tag: what to list it under; may be empty.
-    func receive(expecting expected: [UInt8]?, tag: String) async throws(Complaint) -> BoxReport {
-        let request: ImportPackageRequest
-        do throws(Complaint) {
-            request = try await agreed(expected, tag)
-        } catch {
-            await refuse(error)
-            // What was on its way is read past until the sender has heard it.
-            await drain()
-            throw error
-        }
-        return try await take(request)
-    }
-
-    /// Hears what is offered, and says what of it is not here.
-    private func agreed(
-        _ expected: [UInt8]?, _ tag: String
-    ) async throws(Complaint) -> ImportPackageRequest {
+    ///   - tag: what to list it under, which is one box; may be empty.
+    ///   - tell: hears of each that was taken.
+    func receive(
+        expecting expected: [UInt8]?, tag: String, _ tell: (BoxReport) -> Void
+    ) async throws(Complaint) {
         var hello = ExchangeHello()
         hello.codecsBytes = Codecs.ours.encoded
-        try await say(.hello(hello))
-        let (offer, contents) = try await offered()
+        var taken: UInt64 = 0
+        do throws(Complaint) {
+            try await say(.hello(hello))
+        } catch {
+            throw await refused(error)
+        }
+        while true {
+            let request: ImportPackageRequest
+            do throws(Complaint) {
+                guard let offer = try await offered(isFirst: taken == 0) else { return }
+                guard tag.isEmpty || taken == 0 else {
+                    throw Complaint(
+                        .limitReached(subject: "boxes of one --tag", limit: 1, actual: 2))
+                }
+                request = try await agreed(offer, expected, tag)
+            } catch {
+                throw await refused(error)
+            }
+            tell(try await take(request))
+            taken += 1
+        }
+    }
+
+    /// The sender hears why; what was on its way is read past until it has.
+    private func refused(_ complaint: Complaint) async -> Complaint {
+        await refuse(complaint)
+        await drain()
+        return complaint
+    }
+
+    /// Says what of an offered box is not here.
+    private func agreed(
+        _ offered: (ExchangeOffer, contents: [UInt8]), _ expected: [UInt8]?, _ tag: String
+    ) async throws(Complaint) -> ImportPackageRequest {
+        let (offer, contents) = offered
         guard let codec = CodecName(rawValue: offer.codec) else {
             throw Complaint(
                 Fault(
@@ -59,13 +79,17 @@ struct BoxReceiving {
         return request
     }
 
-    private func offered() async throws(Complaint) -> (ExchangeOffer, [UInt8]) {
+    /// - Returns: nil where the sender has ended, which it may behind a box.
+    private func offered(
+        isFirst: Bool
+    ) async throws(Complaint) -> (ExchangeOffer, contents: [UInt8])? {
         let stream = stream
         return try await session.loop.runBlocking { () throws(Complaint) in
             switch try stream.read() {
             case .offer(let offer)?:
                 guard offer.serviceID.count == 32 else { throw .noExchange }
                 return (offer, try stream.readList(bytesMax: Self.listBytesMax))
+            case nil where !isFirst: return nil
             case nil: throw .exchangeEnded("offer")
             default: throw .noExchange
             }

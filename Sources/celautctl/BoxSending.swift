@@ -3,13 +3,23 @@ import Interfaces
 import ServiceModel
 import Syscalls
 
-/// Gives a box to a receiver at the other end of a stream, without what that one has.
+/// Gives boxes to a receiver at the other end of a stream, one after the other, without what that one
+/// has.
 struct BoxSending {
     let session: Session
     let stream: ExchangeStream
 
-    func send(_ box: String) async throws(Complaint) -> Boxes.Send.Report {
+    /// - Parameter tell: hears of each box that was taken.
+    func send(
+        _ boxes: [String], _ tell: (Boxes.Send.Report) -> Void
+    ) async throws(Complaint) {
         let codec = try Self.codec(for: try await next("greeting"))
+        for box in boxes { tell(try await send(box, codec)) }
+    }
+
+    private func send(
+        _ box: String, _ codec: CodecName
+    ) async throws(Complaint) -> Boxes.Send.Report {
         let (id, contents) = try await session.contents(
             of: box, bytesMin: codec == .bee ? Boxes.Send.askedBytesMin : .max)
         var offer = ExchangeOffer()

@@ -102,11 +102,13 @@ extension Boxes {
                 progress.clear()
                 let report = Report(summary, codec.rawValue)
                 switch format {
-                case .json: Printer.json(report, to: target.isStream ? .error : .output)
+                // Where it was written may be standard output by another name.
+                case .json: Printer.json(report, to: target.isNamedLater ? .output : .error)
                 case .table where target.isStream: break
                 case .table:
-                    Printer.line(
-                        "Wrote \(report.id.prefix(16)) to \(output): \(Words.bytes(report.bytes)).")
+                    let text =
+                        "Wrote \(report.id.prefix(16)) to \(output): \(Words.bytes(report.bytes))."
+                    if target.isNamedLater { Printer.line(text) } else { Printer.note(text) }
                 }
                 return .success
             }
@@ -117,10 +119,12 @@ extension Boxes {
 /// The file or stream an export goes to.
 ///
 /// Keeps true: a file under the name that was asked for is whole; one that was not completed is
-/// removed.
+/// removed. A device, pipe or socket that has the name is written into and stays what it is.
 struct ExportTarget: ~Copyable {
     private let path: String
     private let descriptor: Descriptor
+    /// It is written under another name first.
+    let isNamedLater: Bool
     private var isPublished = false
 
     var isStream: Bool { path == "-" }
@@ -134,12 +138,19 @@ struct ExportTarget: ~Copyable {
             )
         }
         do throws(Errno) {
-            if path == "-" {
+            switch path == "-" ? nil : try Self.kind(path) {
+            case nil where path == "-":
                 guard let output = Terminal.duplicate(.output) else { throw Errno.noEntry }
                 descriptor = output
-            } else {
+                isNamedLater = false
+            case .directory: throw Errno.isDirectory
+            case nil, .regular:
                 descriptor = try File.open(
                     "\(path).unfinished", .writeOnly, [.create, .truncate, .noFollow], mode: 0o644)
+                isNamedLater = true
+            default:
+                descriptor = try File.open(path, .writeOnly)
+                isNamedLater = false
             }
         } catch {
             throw Complaint("\(path) cannot be written: \(error).", code: .cannotMake)
@@ -148,7 +159,16 @@ struct ExportTarget: ~Copyable {
     }
 
     deinit {
-        if path != "-", !isPublished { try? File.remove("\(path).unfinished") }
+        if isNamedLater, !isPublished { try? File.remove("\(path).unfinished") }
+    }
+
+    /// What has the name, behind links; nil where there is nothing.
+    private static func kind(_ path: String) throws(Errno) -> FileStatus.Kind? {
+        do throws(Errno) {
+            return try File.status(path).kind
+        } catch .noEntry {
+            return nil
+        }
     }
 
     /// What goes with a request: where to write, and what the receiver has.
@@ -164,7 +184,7 @@ struct ExportTarget: ~Copyable {
 
     /// It is whole: it gets its name.
     mutating func publish() throws(Complaint) {
-        guard !isStream else { return }
+        guard isNamedLater else { return }
         do throws(Errno) {
             try File.syncData(descriptor)
             try File.rename(unfinished, to: path)

@@ -55,14 +55,40 @@ extension Boxes {
         }
 
         private func source() throws(Complaint) -> Parcel {
+            if file == "-", Terminal.isTerminal(.input) {
+                throw Complaint(
+                    "A box does not come from a terminal.",
+                    hint: "Name a file, or pass on what a program writes.", code: .usage)
+            }
+            let name = file == "-" ? "Standard input" : file
+            let source: Descriptor
             do throws(Errno) {
-                guard file != "-" else {
+                if file == "-" {
                     guard let input = Terminal.duplicate(.input) else { throw Errno.noEntry }
-                    return Parcel(input)
+                    source = input
+                } else {
+                    source = try File.open(file)
                 }
-                return Parcel(try File.open(file))
             } catch {
-                throw Complaint("\(file) cannot be read: \(error).", code: .notFound)
+                throw Complaint("\(name) cannot be read: \(error).", code: .notFound)
+            }
+            return Parcel(try Self.checked(source, name))
+        }
+
+        /// What the node could not read is told here by its name.
+        private static func checked(
+            _ source: consuming Descriptor, _ name: String
+        ) throws(Complaint) -> Descriptor {
+            switch (try? File.status(source))?.kind {
+            case .directory:
+                throw Complaint(
+                    "\(name) is a folder.",
+                    hint: "A box is made of a folder with: celautctl pack FOLDER",
+                    code: .invalidInput)
+            case .characterDevice, .blockDevice:
+                throw Complaint(
+                    "\(name) is a device.", hint: "Name a file or a pipe.", code: .invalidInput)
+            default: return source
             }
         }
     }

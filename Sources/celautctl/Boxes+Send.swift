@@ -9,7 +9,7 @@ extension Boxes {
     /// `celautctl boxes send`: from one node to another, without what that one has.
     struct Send: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Sends a box to another node, here or elsewhere.",
+            abstract: "Sends boxes to another node, here or elsewhere.",
             discussion: """
                 The other node is asked which contents it has; those are not sent. It computes the id over \
                 the whole. To a node elsewhere it goes through any stream of bytes, both ways, to a \
@@ -22,8 +22,8 @@ extension Boxes {
                   socat EXEC:"celautctl boxes send redis --to -" TCP:HOST:4040
                 """)
 
-        @Argument(help: "The box: its id, a prefix of 8 digits or more, or a tag.")
-        var box: String
+        @Argument(help: "The boxes: each by its id, a prefix of 8 digits or more, or a tag.")
+        var boxes: [String]
         @Option(
             help: ArgumentHelp(
                 "The other node's directory of sockets; - for the standard streams.",
@@ -49,6 +49,14 @@ extension Boxes {
             let contentsAsked: UInt64
             let contentsKnown: UInt64
             let alreadyPresent: Bool
+
+            var text: String {
+                """
+                Sent \(id.prefix(16)): \(Words.bytes(bytesSent)); \
+                \(Words.bytes(bytesSaved)) were there already.
+
+                """
+            }
         }
 
         func validate() throws {
@@ -58,53 +66,65 @@ extension Boxes {
             guard tag.isEmpty || (over == nil && to != "-") else {
                 throw ValidationError("Who receives the box names it: boxes receive --tag.")
             }
+            guard tag.isEmpty || boxes.count == 1 else {
+                throw ValidationError("A tag names one box: send it alone.")
+            }
         }
 
         func run() {
             let format = options.format
             Session.run(options) { session, _ async throws(Complaint) in
-                let report = try await report(session)
                 let stream: Terminal.Stream = to == "-" ? .error : .output
-                switch format {
-                case .json: Printer.json(report, to: stream)
-                case .table:
-                    let text = """
-                        Sent \(report.id.prefix(16)): \(Words.bytes(report.bytesSent)); \
-                        \(Words.bytes(report.bytesSaved)) were there already.
-
-                        """
-                    Printer.emit(Array(text.utf8), to: stream)
+                var reports: [Report] = []
+                let sent = await Self.outcome { () async throws(Complaint) in
+                    try await send(session) { report in
+                        reports.append(report)
+                        if format == .table { Printer.emit(Array(report.text.utf8), to: stream) }
+                    }
                 }
+                // What arrived has arrived, also where a later box did not.
+                if format == .json, let first = reports.first {
+                    if boxes.count > 1 {
+                        Printer.json(reports, to: stream)
+                    } else {
+                        Printer.json(first, to: stream)
+                    }
+                }
+                try sent.get()
                 return .success
             }
         }
 
-        private func report(_ session: Session) async throws(Complaint) -> Report {
+        private func send(
+            _ session: Session, _ tell: (Report) -> Void
+        ) async throws(Complaint) {
             if let over {
-                let (sent, pid) = try await sent(over: over, session)
+                let (sent, pid) = try await sent(over: over, session, tell)
                 // Its complaint, where it has one, comes before ours.
                 _ = await session.loop.runBlocking { try? Process.wait(pid: pid) }
                 return try sent.get()
             }
             guard let to, to != "-" else {
-                return try await BoxSending(session: session, stream: .standard()).send(box)
+                return try await BoxSending(session: session, stream: .standard())
+                    .send(boxes, tell)
             }
-            return try await send(from: session, to: Session(loop: session.loop, runtime: to))
+            let other = Session(loop: session.loop, runtime: to)
+            for box in boxes { tell(try await send(box, from: session, to: other)) }
         }
 
         /// The stream is closed when this returns, so that the command can end.
         private func sent(
-            over command: String, _ session: Session
-        ) async throws(Complaint) -> (Result<Report, Complaint>, pid: Int32) {
+            over command: String, _ session: Session, _ tell: (Report) -> Void
+        ) async throws(Complaint) -> (Result<Void, Complaint>, pid: Int32) {
             let (stream, pid) = try ExchangeStream.over(command)
             let sent = await Self.outcome { () async throws(Complaint) in
-                try await BoxSending(session: session, stream: stream).send(box)
+                try await BoxSending(session: session, stream: stream).send(boxes, tell)
             }
             return (sent, pid)
         }
 
         private func send(
-            from session: Session, to other: Session
+            _ box: String, from session: Session, to other: Session
         ) async throws(Complaint) -> Report {
             let (id, contents) = try await session.contents(of: box, bytesMin: Self.askedBytesMin)
             let missing = try await other.missing(among: contents)

@@ -82,6 +82,11 @@ package struct FaultSentence: Equatable, Sendable {
                 "the daemon does not know the method \(subject)",
                 "It is older or newer than this command; compare with: celautctl version"
             )
+        case .unsupported where fault.subject == "codec":
+            return (
+                "what came is in none of the codecs that the node reads",
+                "Those are above; --codec names the one it is in"
+            )
         case .unsupported:
             return (
                 "this node does not offer \(subject)",

@@ -2,13 +2,16 @@ import FoundationEssentials
 import Syscalls
 
 /// What goes to the terminal: results to standard output, everything else to standard error.
+///
+/// Names and texts are often somebody else's: a box says its entrypoint, its files and its
+/// architecture, a service its last lines. Nothing of them moves the cursor.
 package enum Printer {
     static func line(_ text: String) {
-        emit(Array((text + "\n").utf8), to: .output)
+        emit(Array((Words.printableLines(text) + "\n").utf8), to: .output)
     }
 
     static func note(_ text: String) {
-        emit(Array((text + "\n").utf8), to: .error)
+        emit(Array((Words.printableLines(text) + "\n").utf8), to: .error)
     }
 
     static func emit(_ bytes: [UInt8], to stream: Terminal.Stream) {
@@ -39,7 +42,9 @@ package enum Printer {
         for row in aligned([headings] + rows) { line(row) }
     }
 
-    package static func aligned(_ rows: [[String]]) -> [String] {
+    package static func aligned(_ given: [[String]]) -> [String] {
+        // A line's end in a cell would look like a row.
+        let rows = given.map { $0.map { Words.printable($0) } }
         var widths: [Int] = []
         for row in rows {
             for (column, cell) in row.enumerated() {

@@ -52,7 +52,7 @@ struct ReasonWords {
         case .badDescriptor:
             return (
                 "did not come as the kind of file it must be",
-                "Give a regular file, a folder or a pipe"
+                "Give a regular file or a pipe"
             )
         case .duplicate:
             return ("is there twice", "Keep one of the two")

@@ -70,10 +70,21 @@ package enum Words {
 
     /// Text of somebody else without what moves a terminal's cursor or changes its colours.
     package static func printable(_ text: String) -> String {
-        String(
+        replaced(text, keeping: [])
+    }
+
+    /// The same of text that has lines, and columns.
+    package static func printableLines(_ text: String) -> String {
+        replaced(text, keeping: ["\n", "\t"])
+    }
+
+    private static func replaced(_ text: String, keeping kept: [Unicode.Scalar]) -> String {
+        func isKept(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.properties.generalCategory != .control || kept.contains(scalar)
+        }
+        guard !text.unicodeScalars.allSatisfy(isKept) else { return text }
+        return String(
             String.UnicodeScalarView(
-                text.unicodeScalars.map {
-                    $0.properties.generalCategory == .control ? "\u{FFFD}" : $0
-                }))
+                text.unicodeScalars.map { isKept($0) ? $0 : "\u{FFFD}" }))
     }
 }

@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// A box from one node to another over any stream of bytes, both ways: the standard streams of
+/// Boxes from one node to another over any stream of bytes, both ways: the standard streams of
 /// `celautctl boxes send` and `celautctl boxes receive`, which ssh or a socket connects. Each message
 /// is an ExchangeFrame behind its length: four bytes, the highest first, at most 65,536.
 ///
@@ -18,9 +18,10 @@
 ///   listed …          ------->
 ///                     <-------   piece …, end
 ///   outcome           ------->
+///                     <-------   offer … of the next box, or the end of the stream
 ///
-/// An outcome may come at any time, and ends it. What is sent is not believed: the receiver computes
-/// the id over the whole.
+/// An outcome may come at any time; one with a fault ends it. What is sent is not believed: the receiver
+/// computes the id over the whole.
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials
@@ -48,7 +49,7 @@ package nonisolated struct ExchangeFrame: Sendable {
   /// What it says.
   package var event: ExchangeFrame.OneOf_Event? = nil
 
-  /// Who receives, first of all.
+  /// Who receives, first of all, once.
   package var hello: ExchangeHello {
     get {
       if case .hello(let v)? = event {return v}
@@ -57,7 +58,7 @@ package nonisolated struct ExchangeFrame: Sendable {
     set {event = .hello(newValue)}
   }
 
-  /// What the sender has.
+  /// What the sender has: a box. Behind its outcome another may be offered.
   package var offer: ExchangeOffer {
     get {
       if case .offer(let v)? = event {return v}
@@ -106,9 +107,9 @@ package nonisolated struct ExchangeFrame: Sendable {
 
   /// What it says.
   package nonisolated enum OneOf_Event: Equatable, Sendable {
-    /// Who receives, first of all.
+    /// Who receives, first of all, once.
     case hello(ExchangeHello)
-    /// What the sender has.
+    /// What the sender has: a box. Behind its outcome another may be offered.
     case offer(ExchangeOffer)
     /// Contents of the box, or those of them that the receiver does not have.
     case listed(ExchangeList)
