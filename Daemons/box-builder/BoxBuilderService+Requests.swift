@@ -36,6 +36,14 @@ extension BoxBuilderService: BoxBuilderHandler {
         try await items.send(item)
     }
 
+    package func importTree(
+        _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext,
+        items: ItemSink<ImportBoxItem>
+    ) async throws(Fault) {
+        // What is told is the third descriptor.
+        try await importBox(request, descriptors: descriptors, context: context, items: items)
+    }
+
     /// A tag that a caller gives.
     static func check(tag: String) throws(Fault) {
         guard tag.utf8.count <= ServiceDescription.tagBytesMax else {

@@ -142,10 +142,13 @@ package actor BoxBuilderService {
             guard let archive = parcel.take(0), let description = parcel.take(1) else {
                 return .failure(.invalid(.badDescriptor, subject: "archive"))
             }
+            var told: SharedDescriptor?
+            if let descriptor = parcel.take(2) { told = SharedDescriptor(descriptor) }
             do throws(Fault) {
                 let log = request.explain ? NormalisationLog() : nil
                 let box = try importer.run(
-                    archive: archive, description: description, request, now: now, log: log,
+                    archive: archive, description: description, told: told, request, now: now,
+                    log: log,
                     progress: { mailbox.put($0, now: Clock.monotonicNanoseconds()) },
                     isCancelled: { flag.isSet })
                 return .success((box, log?.messages() ?? []))

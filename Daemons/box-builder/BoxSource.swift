@@ -15,15 +15,18 @@ package enum BoxSource {
         package var keepsOwners: Bool
         /// As in the description: "linux/amd64".
         package var architecture: String
+        /// The archive is whole only with the end word behind it.
+        package var isSealed: Bool
 
         package init(
             kind: SourceKind = .unspecified, image: String = "", keepsOwners: Bool = false,
-            architecture: String = "linux/amd64"
+            architecture: String = "linux/amd64", isSealed: Bool = false
         ) {
             self.kind = kind
             self.image = image
             self.keepsOwners = keepsOwners
             self.architecture = architecture
+            self.isSealed = isSealed
         }
     }
 
@@ -56,7 +59,7 @@ package enum BoxSource {
                         progress: progress, isCancelled: isCancelled)
                 }
                 let outer = makeTree(options.kind == .image ? nil : log)
-                try outer.add(shared)
+                try outer.add(shared, isSealed: options.isSealed)
                 let tree = try outer.tree()
                 guard options.kind != .tree else { return tree }
                 guard let image = try ImageArchive(tree, open: open) else {

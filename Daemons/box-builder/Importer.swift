@@ -24,20 +24,23 @@ package struct Importer: Sendable {
     private static let entrypointBytesMax = 4_095
 
     /// - Parameters:
+    ///   - told: where what will be in the archive is told; nil where it is not. With it the
+    ///     archive is whole only with the end word behind it.
     ///   - request: its tag, beside those in the description, may be empty.
     ///   - now: seconds since 1970.
     ///   - log: hears what of the archive is not kept.
     package func run(
         archive: borrowing Descriptor, description: borrowing Descriptor,
-        _ request: ImportBoxRequest, now: UInt64, log: NormalisationLog? = nil,
-        progress: (ImportProgress) -> Void, isCancelled: () -> Bool
+        told: SharedDescriptor? = nil, _ request: ImportBoxRequest, now: UInt64,
+        log: NormalisationLog? = nil, progress: (ImportProgress) -> Void,
+        isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         var described = try read(description, isCancelled)
         if !request.tag.isEmpty { described.tags.append(request.tag) }
         try BoxIndex.check(described.reputationProofs)
         let options = BoxSource.Options(
             kind: request.source, image: request.image, keepsOwners: request.keepOwners,
-            architecture: described.service.architecture)
+            architecture: described.service.architecture, isSealed: told != nil)
         let contents = ImportedContents(store, isQueued: true)
         var summary: BoxSummary?
         var failure: Fault?

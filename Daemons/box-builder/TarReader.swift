@@ -14,6 +14,8 @@ internal import Syscalls
     private let descriptor: SharedDescriptor
     private let isCancelled: () -> Bool
     private let buffer: UnsafeMutableRawBufferPointer
+    /// The last bytes that came, as many as an end word has.
+    private var tail: ArraySlice<UInt8> = []
     /// Why reading stopped, where it was not the end.
     private(set) var fault: Fault?
 
@@ -43,11 +45,23 @@ internal import Syscalls
                 // SAFETY: the span ends with this block, the buffer with this object.
                 var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
                 let count = try File.read(descriptor.descriptor, into: &span)
-                return unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                let length = ArchiveEnd.word.count
+                tail = unsafe (tail + bytes.suffix(length)).suffix(length)
+                return unsafe bytes
             }
         } catch {
             fault = Fault(.invalid, reason: .badDescriptor, subject: "archive: \(error)")
             return nil
+        }
+    }
+
+    /// Reads what is left, which ends with the end word.
+    func expectEndWord() throws(Fault) {
+        while let more = unsafe next(), unsafe !more.isEmpty {}
+        if let fault { throw fault }
+        guard tail.elementsEqual(ArchiveEnd.word) else {
+            throw .invalid(.truncated, subject: "archive")
         }
     }
 }

@@ -21,9 +21,6 @@ package final class TarTree {
     // to a hundredth; what is past it is made to fill a disk. Past it TOO_LARGE.
     package static let expansionMax: UInt64 = 256
 
-    // LIMIT: the largest owner that is kept: an instance has 65,536 users.
-    private static let ownerMax: Int64 = 65_535
-
     // LIMIT: bytes read from libarchive in one step; what a progress report may lag behind.
     private static let stepBytesMax = 131_072
 
@@ -34,8 +31,7 @@ package final class TarTree {
 
     private let builder: TreeBuilder
     private let sink: any ContentSink
-    private let keepsOwners: Bool
-    private let log: NormalisationLog?
+    private let placement: TarPlacement
     private let progress: (_ entries: UInt64, _ bytes: UInt64) -> Void
     private let isCancelled: () -> Bool
 
@@ -60,8 +56,7 @@ package final class TarTree {
     ) {
         builder = TreeBuilder(log: log)
         self.sink = sink
-        self.keepsOwners = keepsOwners
-        self.log = log
+        placement = TarPlacement(builder: builder, keepsOwners: keepsOwners, log: log)
         self.progress = progress
         self.isCancelled = isCancelled
     }
@@ -75,12 +70,16 @@ package final class TarTree {
 
     /// Reads an archive.
     ///
-    /// - Throws: the fault that names the entry; `CANCELLED` when `isCancelled` said so.
-    func add(_ archive: SharedDescriptor) throws(Fault) {
+    /// - Parameter isSealed: it is whole only with the end word behind it.
+    /// - Throws: the fault that names the entry; `CANCELLED` when `isCancelled` said so; `TRUNCATED`
+    ///   without the end word.
+    func add(_ archive: SharedDescriptor, isSealed: Bool = false) throws(Fault) {
         try TextEncoding.withASCII { () throws(Fault) in
-            let reader = try TarReader(source: TarSource(archive, isCancelled))
+            let source = TarSource(archive, isCancelled)
+            let reader = try TarReader(source: source)
             let before = sourceBytes
             try readEntries(of: reader) { sourceBytes = before + reader.sourceBytes }
+            if isSealed { try source.expectEndWord() }
         }
     }
 
@@ -124,24 +123,10 @@ package final class TarTree {
             entries += 1
             let path = try EntryPath(header.path)
             if isLayer, try Whiteout.apply(path, to: builder) { continue }
-            let attributes = try attributes(of: header, path)
-            let extended = extended(of: header)
-            switch header.kind {
-            case .directory:
-                try builder.addDirectory(path, attributes, extended: extended)
-            case .link(let target):
-                try builder.addLink(path, target: target, attributes)
-            case .hardLink(let target):
-                try builder.addHardLink(path, to: target)
-                log?.record(.hardLink, path, had: EntryPath.shown(target))
-            case .special:
-                throw .invalid(.specialFile, subject: path.text)
-            case .file:
-                try builder.checkFile(path)
+            try placement.add(header, at: path) { () throws(Fault) in
                 let start = bytes
                 let digest = try copy(reader, path, measure)
-                try builder.addFile(
-                    path, attributes, extended: extended, digest: digest, bytes: bytes - start)
+                return (digest, bytes - start)
             }
             report()
         }
@@ -204,62 +189,6 @@ package final class TarTree {
         else { return }
         reported = (entries, bytes)
         progress(entries, bytes)
-    }
-
-    /// What is kept of an entry's attributes; the rest is told.
-    private func attributes(
-        of header: TarHeader, _ path: EntryPath
-    ) throws(Fault) -> FileAttributes {
-        let type: UInt32
-        var permissions = header.permissions & 0o1777
-        switch header.kind {
-        case .directory: type = FileAttributes.typeDirectory
-        case .link:
-            type = FileAttributes.typeLink
-            permissions = 0o777
-        case .file, .hardLink, .special: type = FileAttributes.typeRegular
-        }
-        var attributes = FileAttributes(mode: type | permissions)
-        if keepsOwners {
-            for owner in [header.uid, header.gid] where !(0...Self.ownerMax).contains(owner) {
-                throw .invalid(
-                    .outOfRange, subject: path.text, limit: UInt64(Self.ownerMax),
-                    actual: UInt64(clamping: owner))
-            }
-            attributes.uid = UInt32(header.uid)
-            attributes.gid = UInt32(header.gid)
-        }
-        tell(header, path)
-        return attributes
-    }
-
-    /// The attributes that are kept: those of `user.`, where the kernel has them.
-    private func extended(of header: TarHeader) -> [ExtendedAttribute] {
-        guard header.hasUserAttributes else { return [] }
-        return header.userAttributes.compactMap { name, value in
-            guard let name = String(validating: name, as: UTF8.self),
-                ExtendedAttribute.isKept(name)
-            else { return nil }
-            return ExtendedAttribute(name: name, value: value)
-        }
-    }
-
-    private func tell(_ header: TarHeader, _ path: EntryPath) {
-        // A hard link has the attributes of what it names, which were told there.
-        guard let log, !header.isHardLink else { return }
-        if !keepsOwners, header.uid != 0 || header.gid != 0 {
-            log.record(.owner, path, had: "\(header.uid):\(header.gid)")
-        }
-        if header.hasTime { log.record(.time, path, had: "") }
-        if header.permissions & 0o6000 != 0 {
-            log.record(.setID, path, had: String(header.permissions, radix: 8))
-        }
-        for name in header.otherAttributes { log.record(.attribute, path, had: name) }
-        let kept = extended(of: header)
-        for (name, _) in header.userAttributes
-        where !kept.contains(where: { $0.name.utf8.elementsEqual(name) }) {
-            log.record(.attribute, path, had: EntryPath.shown(name))
-        }
     }
 }
 

@@ -98,6 +98,13 @@ package enum BoxBuilderInterface {
         requestDescriptors: [],
         replyDescriptors: [.sealed],
         replyRepeats: false)
+    package static let importTree = MethodDescriptor(
+        interface: 16, ordinal: 14, name: "ImportTree",
+        isStream: true, idempotency: .idempotent,
+        callers: [.admin, .gatewayBroker],
+        requestDescriptors: [.readable, .readable, .readable],
+        replyDescriptors: [],
+        replyRepeats: false)
     package static let descriptor = InterfaceDescriptor(
         number: 16, name: "BoxBuilder",
         revisions: 1...1,
@@ -115,6 +122,7 @@ package enum BoxBuilderInterface {
             verifyStore,
             compareBoxes,
             listContents,
+            importTree,
         ])
 }
 
@@ -257,6 +265,20 @@ package struct BoxBuilderClient: Sendable {
             BoxBuilderInterface.listContents, body: Body.encode(request), descriptors: nil, deadline: deadline)
         return (try Body.decode(answer: answer.body), answer.descriptors)
     }
+
+    /// ImportBox of an archive that is made while it is sent, by a sender that can tell the tree before.
+    /// Descriptors: the archive, behind which stands the end word: the 16 bytes "celaut: complete", then
+    /// nothing (without it the archive's maker failed or died, TRUNCATED); the description; what will be
+    /// in the archive: ToldEntry messages, each behind its length as a varint, and a length
+    /// of 0 behind the last. That is a hint, with which the id is computed while the archive comes: it is
+    /// compared with what came, and whatever it says, or does not, the box is that of the archive.
+    package func importTree(
+        _ request: ImportBoxRequest, descriptors: Parcel, deadline: Duration? = nil
+    ) async throws(Fault) -> ItemStream<ImportBoxItem> {
+        let answer = try await caller.open(
+            BoxBuilderInterface.importTree, body: Body.encode(request), descriptors: descriptors, deadline: deadline)
+        return ItemStream(answer)
+    }
 }
 
 package protocol BoxBuilderHandler: Actor {
@@ -339,6 +361,16 @@ package protocol BoxBuilderHandler: Actor {
     func listContents(
         _ request: ListContentsRequest, context: CallContext
     ) async throws(Fault) -> (ListContentsReply, Parcel)
+
+    /// ImportBox of an archive that is made while it is sent, by a sender that can tell the tree before.
+    /// Descriptors: the archive, behind which stands the end word: the 16 bytes "celaut: complete", then
+    /// nothing (without it the archive's maker failed or died, TRUNCATED); the description; what will be
+    /// in the archive: ToldEntry messages, each behind its length as a varint, and a length
+    /// of 0 behind the last. That is a hint, with which the id is computed while the archive comes: it is
+    /// compared with what came, and whatever it says, or does not, the box is that of the archive.
+    func importTree(
+        _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext, items: ItemSink<ImportBoxItem>
+    ) async throws(Fault)
 }
 
 /// Gives the requests of a connection to a `BoxBuilderHandler`.
@@ -395,8 +427,37 @@ package struct BoxBuilderDispatcher<Handler: BoxBuilderHandler>: Dispatcher {
         case 13:
             let (reply, parcel) = try await handler.listContents(Body.decode(request: body), context: context)
             return Answer(body: try Body.encode(reply), descriptors: parcel)
+        case 14:
+            try await handler.importTree(Body.decode(request: body), descriptors: descriptors, context: context, items: ItemSink(items))
+            return nil
         default: throw Fault(.unknownMethod, subject: method.name)
         }
+    }
+}
+
+extension ToldEntry {
+    /// `path` as an array.
+    package var pathBytes: [UInt8] {
+        get { [UInt8](path) }
+        set { path = Data(newValue) }
+    }
+    /// `target` as an array.
+    package var targetBytes: [UInt8] {
+        get { [UInt8](target) }
+        set { target = Data(newValue) }
+    }
+}
+
+extension ToldAttribute {
+    /// `name` as an array.
+    package var nameBytes: [UInt8] {
+        get { [UInt8](name) }
+        set { name = Data(newValue) }
+    }
+    /// `value` as an array.
+    package var valueBytes: [UInt8] {
+        get { [UInt8](value) }
+        set { value = Data(newValue) }
     }
 }
 

@@ -72,6 +72,60 @@ package nonisolated enum SourceKind: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+package nonisolated enum ToldKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// A regular file.
+  case file // = 1
+
+  /// A directory.
+  case directory // = 2
+
+  /// A symbolic link.
+  case link // = 3
+
+  /// Another name of an entry that was told before.
+  case hardLink // = 4
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .file
+    case 2: self = .directory
+    case 3: self = .link
+    case 4: self = .hardLink
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .file: return 1
+    case .directory: return 2
+    case .link: return 3
+    case .hardLink: return 4
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [ToldKind] = [
+    .unspecified,
+    .file,
+    .directory,
+    .link,
+    .hardLink,
+  ]
+
+}
+
 /// What of an archive a box does not keep, so that equal trees have equal ids.
 package nonisolated enum Normalisation: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -552,6 +606,57 @@ package nonisolated struct ImportBoxItem: Sendable {
   package init() {}
 }
 
+/// An entry that will be in the archive of ImportTree, as its header will have it.
+package nonisolated struct ToldEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its path, as in the archive: "./usr/bin/env".
+  package var path: Data = Data()
+
+  /// What it is.
+  package var kind: ToldKind = .unspecified
+
+  /// The twelve permission bits.
+  package var mode: UInt32 = 0
+
+  /// Its owner.
+  package var uid: UInt64 = 0
+
+  /// Its group.
+  package var gid: UInt64 = 0
+
+  /// Bytes of its content; of a file only.
+  package var contentBytes: UInt64 = 0
+
+  /// What a symbolic link says; of a hard link the path of the entry that it is another name of.
+  package var target: Data = Data()
+
+  /// Its extended attributes of the "user." name space.
+  package var attributes: [ToldAttribute] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct ToldAttribute: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// With its name space: "user.comment".
+  package var name: Data = Data()
+
+  /// Its value.
+  package var value: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Entries of which the same was not kept.
 package nonisolated struct Normalised: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -681,8 +786,12 @@ package nonisolated struct InspectBoxRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// A service id (64 hexadecimal digits), a prefix of one (8 or more) that is unique, or a tag.
+  /// A service id (64 hexadecimal digits), a prefix of one (8 or more) that is unique, another digest of
+  /// the service that is known here (64 digits), or a tag.
   package var box: String = String()
+
+  /// Computes the digests that are not known yet: all of the box is read. They are remembered.
+  package var digests: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -710,6 +819,10 @@ package nonisolated struct InspectBoxReply: Sendable {
   /// Where opinions on it stand: serialized Contract messages of models/celaut.proto. Claims of those
   /// who made the box or sent it.
   package var reputationProofs: [Data] = []
+
+  /// What the service is known by: serialized Hash messages of models/celaut.proto, the id first; then
+  /// those that were computed here, by an export, an import that claimed them, or as asked.
+  package var hashes: [Data] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1230,6 +1343,10 @@ nonisolated extension SourceKind: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SOURCE_KIND_UNSPECIFIED\0\u{1}SOURCE_KIND_TREE\0\u{1}SOURCE_KIND_IMAGE\0")
 }
 
+nonisolated extension ToldKind: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TOLD_KIND_UNSPECIFIED\0\u{1}TOLD_KIND_FILE\0\u{1}TOLD_KIND_DIRECTORY\0\u{1}TOLD_KIND_LINK\0\u{1}TOLD_KIND_HARD_LINK\0")
+}
+
 nonisolated extension Normalisation: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0NORMALISATION_UNSPECIFIED\0\u{1}NORMALISATION_OWNER\0\u{1}NORMALISATION_TIME\0\u{1}NORMALISATION_SET_ID\0\u{1}NORMALISATION_ATTRIBUTE\0\u{1}NORMALISATION_HARD_LINK\0\u{1}NORMALISATION_REPLACED\0\u{1}NORMALISATION_WHITEOUT\0")
 }
@@ -1387,6 +1504,106 @@ nonisolated extension ImportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
   package static func ==(lhs: ImportBoxItem, rhs: ImportBoxItem) -> Bool {
     if lhs.event != rhs.event {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ToldEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ToldEntry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{1}kind\0\u{1}mode\0\u{1}uid\0\u{1}gid\0\u{3}content_bytes\0\u{1}target\0\u{1}attributes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.path) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.mode) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.uid) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.gid) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.contentBytes) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.target) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.attributes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.path.isEmpty {
+      try visitor.visitSingularBytesField(value: self.path, fieldNumber: 1)
+    }
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 2)
+    }
+    if self.mode != 0 {
+      try visitor.visitSingularUInt32Field(value: self.mode, fieldNumber: 3)
+    }
+    if self.uid != 0 {
+      try visitor.visitSingularUInt64Field(value: self.uid, fieldNumber: 4)
+    }
+    if self.gid != 0 {
+      try visitor.visitSingularUInt64Field(value: self.gid, fieldNumber: 5)
+    }
+    if self.contentBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.contentBytes, fieldNumber: 6)
+    }
+    if !self.target.isEmpty {
+      try visitor.visitSingularBytesField(value: self.target, fieldNumber: 7)
+    }
+    if !self.attributes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.attributes, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ToldEntry, rhs: ToldEntry) -> Bool {
+    if lhs.path != rhs.path {return false}
+    if lhs.kind != rhs.kind {return false}
+    if lhs.mode != rhs.mode {return false}
+    if lhs.uid != rhs.uid {return false}
+    if lhs.gid != rhs.gid {return false}
+    if lhs.contentBytes != rhs.contentBytes {return false}
+    if lhs.target != rhs.target {return false}
+    if lhs.attributes != rhs.attributes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ToldAttribute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ToldAttribute"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}value\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularBytesField(value: self.name, fieldNumber: 1)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ToldAttribute, rhs: ToldAttribute) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.value != rhs.value {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1643,7 +1860,7 @@ nonisolated extension ListBoxesRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension InspectBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InspectBoxRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0\u{1}digests\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1652,6 +1869,7 @@ nonisolated extension InspectBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.box) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.digests) }()
       default: break
       }
     }
@@ -1661,11 +1879,15 @@ nonisolated extension InspectBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.box.isEmpty {
       try visitor.visitSingularStringField(value: self.box, fieldNumber: 1)
     }
+    if self.digests != false {
+      try visitor.visitSingularBoolField(value: self.digests, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: InspectBoxRequest, rhs: InspectBoxRequest) -> Bool {
     if lhs.box != rhs.box {return false}
+    if lhs.digests != rhs.digests {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1673,7 +1895,7 @@ nonisolated extension InspectBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InspectBoxReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}summary\0\u{1}holders\0\u{3}reputation_proofs\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}summary\0\u{1}holders\0\u{3}reputation_proofs\0\u{1}hashes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1684,6 +1906,7 @@ nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularMessageField(value: &self._summary) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.holders) }()
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.reputationProofs) }()
+      case 4: try { try decoder.decodeRepeatedBytesField(value: &self.hashes) }()
       default: break
       }
     }
@@ -1703,6 +1926,9 @@ nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.reputationProofs.isEmpty {
       try visitor.visitRepeatedBytesField(value: self.reputationProofs, fieldNumber: 3)
     }
+    if !self.hashes.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.hashes, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1710,6 +1936,7 @@ nonisolated extension InspectBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._summary != rhs._summary {return false}
     if lhs.holders != rhs.holders {return false}
     if lhs.reputationProofs != rhs.reputationProofs {return false}
+    if lhs.hashes != rhs.hashes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

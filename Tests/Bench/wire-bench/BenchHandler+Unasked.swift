@@ -7,6 +7,11 @@ extension BenchHandler {
         _ request: VerifyStoreRequest, context: CallContext, items: ItemSink<VerifyStoreItem>
     ) async throws(Fault) { throw Fault(.unsupported) }
 
+    func importTree(
+        _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext,
+        items: ItemSink<ImportBoxItem>
+    ) async throws(Fault) { throw Fault(.unsupported) }
+
     func importPackage(
         _ request: ImportPackageRequest, descriptors: Parcel, context: CallContext,
         items: ItemSink<ImportBoxItem>

@@ -9,6 +9,11 @@ extension UnaskedBoxBuilder {
         _ request: VerifyStoreRequest, context: CallContext, items: ItemSink<VerifyStoreItem>
     ) async throws(Fault) { throw Fault(.unsupported) }
 
+    func importTree(
+        _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext,
+        items: ItemSink<ImportBoxItem>
+    ) async throws(Fault) { throw Fault(.unsupported) }
+
     func importPackage(
         _ request: ImportPackageRequest, descriptors: Parcel, context: CallContext,
         items: ItemSink<ImportBoxItem>
