@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import projects
+from daemon import BareDaemon, configuration_of
 from projects import pack, project, run
 
 NAMES = [f"d{number % 7}/e{number % 3}/f{number}" for number in range(300)] + [
@@ -31,6 +32,18 @@ def fill(tree, reverse=False):
 def made(scratch):
     folder = project(scratch / "reproducible")
     fill(folder / "rootfs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mixed(scratch):
+    """Of packages, a dependency and files of its own."""
+    child = project(scratch / "mixed/child")
+    projects.busybox(child / "rootfs")
+    folder = project(scratch / "mixed", config={
+        "debian": ["busybox"], "dependencies": {"CHILD": "child"},
+        "service_dependencies_directory": "opt/deep/services"}, rootfs__etc__own="x")
+    os.setxattr(folder / "rootfs/etc/own", "user.comment", b"kept")
     return folder
 
 
@@ -58,21 +71,15 @@ OTHERWISE = {"umask": 0o077, "cwd": "/", "preexec_fn": lambda: os.sched_setaffin
 ABROAD = {"LC_ALL": "tr_TR.UTF-8", "LANG": "C", "TZ": "Pacific/Kiritimati"}
 
 
-def test_made_of_packages_dependencies_and_files_under_other_conditions(node, scratch):
+def test_made_of_packages_dependencies_and_files_under_other_conditions(node, mixed, scratch):
     """Nothing that is made on the way shows who made it where: the frame of the packages, the folder and
     the files of the dependencies."""
-    child = project(scratch / "mixed/child")
-    projects.busybox(child / "rootfs")
-    target = project(scratch / "mixed", config={
-        "debian": ["busybox"], "dependencies": {"CHILD": "child"},
-        "service_dependencies_directory": "opt/deep/services"}, rootfs__etc__own="x")
-    os.setxattr(target / "rootfs/etc/own", "user.comment", b"kept")
-    box = pack(node, target)
+    box = pack(node, mixed)
     elsewhere = scratch / "mixed-elsewhere"
     elsewhere.mkdir()
     run("mount", "-t", "tmpfs", "tmpfs", elsewhere)
     try:
-        same(node, target, box, env={**os.environ, **ABROAD, "TMPDIR": str(elsewhere)}, **OTHERWISE)
+        same(node, mixed, box, env={**os.environ, **ABROAD, "TMPDIR": str(elsewhere)}, **OTHERWISE)
     finally:
         run("umount", elsewhere)
 
@@ -102,6 +109,32 @@ def test_owned_by_another_user_on_another_day(node, made, box, scratch):
     same(node, target, box)
     same(node, target, box, "--explain")
     assert pack(node, target, "--keep-owners")["id"] != box["id"]
+
+
+def test_packed_by_another_user(node, made, box, mixed, scratch):
+    """Of a node that takes boxes from more than root."""
+    user = 65_534
+    configuration = configuration_of(node, "box-builder")
+    state = scratch / "of-another"
+    state.mkdir()
+    os.chown(state, configuration.uid, configuration.gid)
+    text = configuration.text.replace(f'"{node.state}"', f'"{state}"')
+    text = text.replace("admin = [0]", f"admin = [0, {user}]")
+    assert str(state) in text and str(user) in text
+    mine = scratch / "of-nobody"
+    mine.mkdir()
+    os.chown(mine, user, user)
+    environment = {**os.environ, "HOME": str(mine), "TMPDIR": str(mine)}
+    environment.pop("XDG_CACHE_HOME", None)
+    with BareDaemon("box-builder", configuration.with_text(text)) as daemon:
+        daemon.wait_ready()
+        for folder, expected in ((made, box), (mixed, pack(node, mixed))):
+            done = node.command(
+                "pack", str(folder), "--format", "json", runtime=daemon.folder, env=environment,
+                user=user, group=user, extra_groups=[], umask=0o077)
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout)["id"] == expected["id"]
+    assert sorted(path.name for path in mine.iterdir()) == [".cache"]
 
 
 def test_made_in_another_order(node, made, box, scratch):
