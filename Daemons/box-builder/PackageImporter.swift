@@ -55,6 +55,8 @@ package struct PackageImporter: Sendable {
                 isCancelled)
             // Only what saves work later: the box is in.
             try? index.nameBlocks(said.names)
+            // They were compared.
+            try? index.addDigests(said.hashes, of: result.id)
             try index.addProofs(said.proofs, to: result.id)
         } catch {
             failure = error
@@ -68,12 +70,10 @@ package struct PackageImporter: Sendable {
 
     /// What is told of a box is told whole: text of it ends at a NUL in the index, and in the kernel.
     private static func check(_ record: BoxRecord) throws(Fault) {
-        let texts = [
-            ("container.architecture", [record.architecture]),
-            ("container.init.entry_path", [record.entrypoint]),
-            ("api.slot.transport", record.slots),
-        ]
-        for (subject, texts) in texts where texts.contains(where: { $0.utf8.contains(0) }) {
+        for (subject, text) in [
+            ("container.architecture", record.architecture),
+            ("container.init.entry_path", record.entrypoint),
+        ] where text.utf8.contains(0) {
             throw Fault(.invalid, reason: .badName, subject: subject)
         }
     }

@@ -89,6 +89,7 @@ struct BoxReceiving {
             case .offer(let offer)?:
                 guard offer.serviceID.count == 32 else { throw .noExchange }
                 return (offer, try stream.readList(bytesMax: Self.listBytesMax))
+            case .end(let end)? where !isFirst && !end.hasFault: return nil
             case nil where !isFirst: return nil
             case nil: throw .exchangeEnded("offer")
             default: throw .noExchange

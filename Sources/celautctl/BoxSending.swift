@@ -15,6 +15,11 @@ struct BoxSending {
     ) async throws(Complaint) {
         let codec = try Self.codec(for: try await next("greeting"))
         for box in boxes { tell(try await send(box, codec)) }
+        let stream = stream
+        await session.loop.runBlocking {
+            // A receiver that takes one box has gone.
+            try? stream.write(.end(ExchangeEnd()))
+        }
     }
 
     private func send(

@@ -13,7 +13,7 @@ import boxes
 import projects
 import wire_client as w
 from boxes import entry
-from node import files_below, wait_until
+from node import store_of, wait_until
 from projects import pack, project, refused
 
 GIBIBYTE = 1 << 30
@@ -21,11 +21,10 @@ GIBIBYTE = 1 << 30
 
 @pytest.fixture(autouse=True)
 def store_stays_as_it_was(node):
-    listed, files = node.list_boxes(), files_below(node.state / "box-builder")
+    listed, store = node.list_boxes(), store_of(node)
     yield
     assert node.list_boxes() == listed
-    wait_until(
-        lambda: files_below(node.state / "box-builder") == files, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == store, 5, "the store has what it had")
 
 
 def imported(node, archive, **fields):

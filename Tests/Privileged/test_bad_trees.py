@@ -11,7 +11,7 @@ import pytest
 import boxes
 import wire_client as w
 from boxes import entry
-from node import Traces, files_below, nothing_new_since, wait_until
+from node import Traces, files_below, nothing_new_since, store_of, wait_until
 
 LONG_NAME = "n" * 70_000
 DEEP_NAME = "/".join(["d" * 50] * 1_400)
@@ -27,10 +27,10 @@ def store_stays_as_it_was(node, request):
     if "good" in request.keywords:
         yield
         return
-    listed, files, traces = node.list_boxes(), store(node), Traces()
+    listed, kept, traces = node.list_boxes(), store_of(node), Traces()
     yield
     assert node.list_boxes() == listed
-    wait_until(lambda: store(node) == files, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == kept, 5, "the store has what it had")
     nothing_new_since(traces)
 
 

@@ -19,7 +19,7 @@ import identity
 import wire_client as w
 from boxes import described, entry
 from identity import blob
-from node import files_below, wait_until
+from node import store_of, wait_until
 from test_exchange import export, import_bytes, service
 
 PLAIN = described(init={"entry_path": ["start"]}, api=[])
@@ -28,10 +28,10 @@ START = boxes.script("exit 0")
 
 @pytest.fixture(autouse=True)
 def store_stays_as_it_was(node):
-    listed, files = node.list_boxes(), files_below(node.state / "box-builder")
+    listed, store = node.list_boxes(), store_of(node)
     yield
     assert node.list_boxes() == listed
-    wait_until(lambda: files_below(node.state / "box-builder") == files, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == store, 5, "the store has what it had")
 
 
 def branch(name, content=b"x", mode=0o100644, field=2, more=b""):

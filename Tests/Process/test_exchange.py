@@ -17,7 +17,7 @@ import identity
 import wire_client as w
 from boxes import described
 from identity import blob, number, pairs
-from node import Node, CELAUTCTL, files_below, wait_until
+from node import Node, CELAUTCTL, files_below, store_of, wait_until
 
 SEED = int(os.environ.get("CELAUT_SEED", random.randrange(1 << 32)))
 PLAIN = described(init={"entry_path": ["start"]}, api=[])
@@ -80,11 +80,11 @@ def sealed(data):
 
 def refused(node, data, **fields):
     """The fault of an import that must leave nothing."""
-    before, listed = files_below(node.state / "box-builder"), len(node.list_boxes())
+    before, listed = store_of(node), len(node.list_boxes())
     with pytest.raises(w.Fault) as caught:
         import_bytes(node, data, **fields)
     assert len(node.list_boxes()) == listed
-    assert files_below(node.state / "box-builder") == before
+    assert store_of(node) == before
     return caught.value
 
 

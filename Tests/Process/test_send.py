@@ -18,7 +18,7 @@ import canonical
 import identity
 import wire_client as w
 from boxes import described, entry
-from node import CELAUTCTL, Node, files_below, wait_until
+from node import CELAUTCTL, Node, store_of, wait_until
 from test_exchange import import_bytes
 
 Frame = w.SCHEMAS["box_exchange.proto"].ExchangeFrame
@@ -154,7 +154,7 @@ def test_a_box_that_is_there_already_is_said_to_be(node, other, box):
 
 def test_another_box_than_the_expected_one_is_not_even_sent(node, other, box):
     one, two = socket.socketpair()
-    before = files_below(other.state / "box-builder")
+    before = store_of(other)
     sender = started((one, one), node, "send", box.hex(), "--to", "-")
     receiver = started((two, two), other, "receive", "--expect", "ab" * 32)
     one.close()
@@ -164,7 +164,7 @@ def test_another_box_than_the_expected_one_is_not_even_sent(node, other, box):
         assert complaint["condition"]["code"] == "corrupt", complaint
         assert complaint["condition"]["subject"] == "ab" * 32 and complaint["lines"] == [box.hex()]
     assert "other side" in told[0]["error"]
-    assert not other.list_boxes() and files_below(other.state / "box-builder") == before
+    assert not other.list_boxes() and store_of(other) == before
 
 
 def test_a_stranger_receives_by_the_schema_alone(node, box):
@@ -223,10 +223,10 @@ def test_a_receiver_that_refuses_in_the_middle_is_heard_at_once(node, box):
 
 @pytest.fixture
 def untouched(other):
-    before = files_below(other.state / "box-builder")
+    before = store_of(other)
     yield
     assert not other.list_boxes()
-    wait_until(lambda: files_below(other.state / "box-builder") == before, 5, "the store is as it was")
+    wait_until(lambda: store_of(other) == before, 5, "the store is as it was")
 
 
 def offered(service_id, data, codec="proto3"):

@@ -4,6 +4,8 @@ to see whether anything of it is left afterwards."""
 import os
 import shutil
 import signal
+import sqlite3
+import stat
 import subprocess
 import tempfile
 import time
@@ -233,3 +235,48 @@ def files_below(folder):
         except OSError:
             continue
     return found
+
+
+def store_of(node):
+    """All that a box-builder keeps: every path with its kind, size and time of change, and every row of
+    its index. Two that are equal are the same store. What was removed goes behind the answer: it is
+    waited for, and what no box needs may not stay."""
+    folder = node.state / "box-builder"
+
+    def paths():
+        found = set()
+        for path in folder.rglob("*"):
+            name = str(path.relative_to(folder))
+            # The index is compared by its rows; `life` counts the process's starts.
+            if name.startswith("index.sqlite") or name == "life":
+                continue
+            try:
+                status = path.lstat()
+            except OSError:
+                continue
+            # The 256 folders of objects are made when they are first needed, and stay.
+            if stat.S_ISDIR(status.st_mode) and path.parent.name == "objects":
+                continue
+            kept = (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else ()
+            found.add((name, stat.filemode(status.st_mode), *kept))
+        return found
+
+    def rows():
+        index = sqlite3.connect(f"file:{folder}/index.sqlite?mode=ro", uri=True, timeout=30)
+        try:
+            # One transaction: all tables are of one moment.
+            index.execute("BEGIN")
+            tables = [name for (name,) in index.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return ({table: sorted(map(repr, index.execute(f'SELECT * FROM "{table}"')))
+                     for table in tables},
+                    {digest.hex() for (digest,) in index.execute("SELECT digest FROM object")})
+        finally:
+            index.close()
+
+    def settled():
+        (tables, needed), found = rows(), paths()
+        objects = {name.removeprefix("objects/").replace("/", "") for name, mode, *_ in found
+                   if name.startswith("objects/") and mode.startswith("-")}
+        return (found, tables) if objects <= needed else None
+    return wait_until(settled, 10, "the store has only what its boxes need")

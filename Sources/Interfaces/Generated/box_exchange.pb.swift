@@ -18,7 +18,7 @@
 ///   listed …          ------->
 ///                     <-------   piece …, end
 ///   outcome           ------->
-///                     <-------   offer … of the next box, or the end of the stream
+///                     <-------   offer … of the next box; or end, or the end of the stream
 ///
 /// An outcome may come at any time; one with a fault ends it. What is sent is not believed: the receiver
 /// computes the id over the whole.
@@ -85,7 +85,7 @@ package nonisolated struct ExchangeFrame: Sendable {
     set {event = .piece(newValue)}
   }
 
-  /// There are no more.
+  /// There are no more; in the place of an offer, no more boxes.
   package var end: ExchangeEnd {
     get {
       if case .end(let v)? = event {return v}
@@ -115,7 +115,7 @@ package nonisolated struct ExchangeFrame: Sendable {
     case listed(ExchangeList)
     /// The next bytes of the box in the offered codec.
     case piece(Data)
-    /// There are no more.
+    /// There are no more; in the place of an offer, no more boxes.
     case end(ExchangeEnd)
     /// How it ended at the receiver.
     case outcome(ExchangeOutcome)
