@@ -4,16 +4,21 @@ import Syscalls
 ///
 /// Keeps true: the same files give the same archive whoever packs them: names in order, and neither
 /// who made them nor when, unless that is asked for.
-struct PackFiles {
+package struct PackFiles {
     // LIMIT: what the kernel lets anybody have for a pipe (pipe-max-size as it comes).
-    private static let pipeBytes = 1 << 20
+    static let pipeBytes = 1 << 20
 
     /// Paths from the folder; nil for all.
-    var include: [String]?
+    package var include: [String]?
     /// Patterns that match a path or the end of one at any depth.
-    var ignore: [String] = []
+    package var ignore: [String] = []
     /// Owners and times go along: they are kept, or told of.
-    var keepsAttributes = false
+    package var keepsAttributes = false
+
+    package init(include: [String]? = nil, ignore: [String] = []) {
+        self.include = include
+        self.ignore = ignore
+    }
 
     var isWhole: Bool { include == nil && ignore.isEmpty }
 
@@ -33,29 +38,25 @@ struct PackFiles {
                     : ["--no-anchored", "--exclude=\(pattern)"]
             }
         }
-        return words + ["-C", folder, "-cf", "-", "--"] + (include?.map { "./\($0)" } ?? ["."])
+        return words + ["-C", folder, "-cf", "-", "--"] + paths
     }
 
-    /// Starts tar into a pipe.
-    ///
-    /// - Returns: its pidfd.
-    func archive(
-        _ folder: String, into pipe: borrowing Descriptor
-    ) throws(Errno) -> Descriptor {
-        // Both sides wait less often; who may have no more has what there is.
-        _ = try? Pipe.setCapacity(pipe, bytes: Self.pipeBytes)
-        var plan = SpawnPlan(path: "/bin/tar", arguments: words(folder))
-        plan.environment = ["PATH=/usr/bin:/bin", "LC_ALL=C"]
-        plan.parentDeathSignal = .terminate
-        plan.give(pipe, as: 1)
-        plan.give(standardStream: 2, as: 2)
-        let pid: Int32
-        do throws(SpawnFailure) {
-            pid = try Process.spawn(plan)
-        } catch {
-            throw error.errno
+    /// What tar begins with.
+    var paths: [String] { include?.map { "./\($0)" } ?? ["."] }
+
+    /// Whether tar leaves a path out: its rules for the words above.
+    package func ignores(_ path: String) -> Bool {
+        ignore.contains { pattern in
+            if pattern.hasPrefix("/") { return File.matches(".\(pattern)", path) }
+            if File.matches(pattern, path) { return true }
+            // From each name on the way.
+            var rest = path.utf8[...]
+            while let slash = rest.firstIndex(of: UInt8(ascii: "/")) {
+                rest = rest[rest.index(after: slash)...]
+                if File.matches(pattern, Substring(rest)) { return true }
+            }
+            return false
         }
-        return try Pidfd.open(pid: pid)
     }
 
     /// Copies the files into another tree; a link to a directory there stays one.
@@ -63,7 +64,7 @@ struct PackFiles {
         _ folder: String, to tree: String, _ tool: PackTool, doing: String
     ) throws(Complaint) {
         let pipe = try Self.pipe()
-        let pidfd = try start(folder, into: pipe.writing)
+        let archiver = try start(folder, into: pipe.writing)
         try tool.run(
             [
                 "/bin/tar", "--keep-directory-symlink", "--numeric-owner", "--xattrs",
@@ -75,11 +76,7 @@ struct PackFiles {
                 "\(tool.scratch.path) cannot hold the extended attributes of \(folder).",
                 hint: "Name a folder in TMPDIR that can: on ext4, xfs, btrfs.", code: .cannotMake)
         }
-        guard (try? Pidfd.wait(pidfd)) == .exited(0) else {
-            throw Complaint(
-                "tar could not read all of \(folder).", hint: "Its own message is above.",
-                code: .invalidInput)
-        }
+        if let complaint = archiver.end() { throw complaint }
     }
 
     private static func pipe() throws(Complaint) -> Pipe {
@@ -92,9 +89,9 @@ struct PackFiles {
 
     private func start(
         _ folder: String, into pipe: borrowing Descriptor
-    ) throws(Complaint) -> Descriptor {
+    ) throws(Complaint) -> Archiver {
         do throws(Errno) {
-            return try archive(folder, into: pipe)
+            return try Archiver(folder, self, into: pipe)
         } catch {
             throw Complaint("\(folder) cannot be read: \(error).", code: .notFound)
         }

@@ -193,9 +193,23 @@ struct Packing {
     // MARK: Sending
 
     private func send(
-        _ source: consuming PackedSource, isOutermost: Bool
+        _ source: PackedSource, isOutermost: Bool
     ) async throws(Complaint) -> Result {
         defer { progress.clear() }
+        do throws(Complaint) {
+            return try await sent(source, isOutermost: isOutermost)
+        } catch {
+            // A node from before trees were told ahead.
+            guard error.fault?.code == .unknownMethod, let alone = try source.alone() else {
+                throw error
+            }
+            return try await sent(alone, isOutermost: isOutermost)
+        }
+    }
+
+    private func sent(
+        _ source: PackedSource, isOutermost: Bool
+    ) async throws(Complaint) -> Result {
         let request = ImportBoxRequest.with {
             $0.tag = isOutermost ? tag : ""
             $0.source = source.kind
@@ -204,16 +218,17 @@ struct Packing {
             $0.explain = explains && isOutermost
         }
         var normalised: [Normalised] = []
+        var made: BoxSummary?
         do throws(Fault) {
-            let stream = try await session.boxBuilder.importBox(
-                request, descriptors: source.parcel)
+            let stream =
+                source.isAhead
+                ? try await session.boxBuilder.importTree(request, descriptors: source.parcel)
+                : try await session.boxBuilder.importBox(request, descriptors: source.parcel)
             while let item = try await stream.next() {
                 switch item.event {
                 case .progress(let now): progress.show(Self.words(now))
                 case .normalised(let more): normalised.append(more)
-                case .box(let box):
-                    try source.finish()
-                    return Result(box: BoxReport(box), normalised: normalised)
+                case .box(let box): made = box
                 case nil: continue
                 }
             }
@@ -222,7 +237,11 @@ struct Packing {
             if let complaint = source.complaint(after: error) { throw complaint }
             throw session.complaint(error, packing: source.root)
         }
-        throw Complaint("The node ended its answer without a box.", code: .software)
+        guard let made else {
+            throw Complaint("The node ended its answer without a box.", code: .software)
+        }
+        if let complaint = source.complaint(after: nil) { throw complaint }
+        return Result(box: BoxReport(made), normalised: normalised)
     }
 
     private static func words(_ progress: ImportProgress) -> String {
