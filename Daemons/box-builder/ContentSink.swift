@@ -11,4 +11,10 @@ package protocol ContentSink: AnyObject {
     func finish() throws(Fault) -> ContentDigest
     /// It will not be completed.
     func discard()
+    /// A second name for a content that was completed.
+    func again(_ digest: ContentDigest, bytes: UInt64)
+}
+
+extension ContentSink {
+    package func again(_ digest: ContentDigest, bytes: UInt64) {}
 }

@@ -9,50 +9,48 @@ import Syscalls
 /// on it stays until `release`. Equal contents are written once; a small one that is there already
 /// is not written at all. Used by one thread.
 package final class ImportedContents: ContentSink {
-    // LIMIT: a content up to this size is held in memory until its digest is known: most files of
-    // a root file system are smaller, and equal ones then cost no write.
-    private static let heldBytesMax = 262_144
-
-    // LIMIT: less than this is flushed at the end, in no time that anybody notices.
-    private static let flushBytesMin = 1 << 20
+    // LIMIT: slabs that are filled or on their way: enough that neither side often waits for the
+    // other, at an eighth of the memory an import may use.
+    private static let slabsMax: UInt32 = 32
 
     private let store: ObjectStore
     private var hash = SHA256()
-    private var held: [UInt8] = []
-    private var file: StagedFile?
-    /// Bytes of `file` so far, and how many zeros of them at its end were not written.
+    private let pool = SlabPool(slabsMax: slabsMax)
+    private var slab: Slab?
+    /// Where in the slab the content begins, or its part that was not put yet.
+    private var start = 0
+    /// Bytes of the content so far.
     private var length: UInt64 = 0
-    private var hole: UInt64 = 0
+    /// Some of it was put.
+    private var isLarge = false
     private let flush: StoreFlush
-    private var unflushed = 0
     private(set) package var pinned: Set<ContentDigest> = []
-    private var written: Set<ContentDigest> = []
-    /// nil where every content is in the store when `finish` returns.
-    private let queue: ContentQueue?
+    let queue: ContentQueue
+    private let isQueued: Bool
+    /// Hears of each content; nil where nobody hashes ahead.
+    var ahead: HashAhead?
+    /// It has the parts of the content that is open.
+    private var isAhead = false
 
-    /// - Parameter isQueued: a content is in the store after `drain` only.
+    /// - Parameter isQueued: a content is in the store after `drain` only; otherwise when `finish`
+    ///   returns.
     package init(_ store: ObjectStore, isQueued: Bool = false) {
         self.store = store
+        self.isQueued = isQueued
         flush = StoreFlush(store)
-        queue = isQueued ? ContentQueue(store) : nil
+        queue = ContentQueue(store, flush)
     }
 
     /// Of the pinned, those that were not there before; of queued ones as far as they are stored.
-    package var made: Set<ContentDigest> { queue.map { written.union($0.made) } ?? written }
+    package var made: Set<ContentDigest> { queue.made }
 
     /// All that was finished is in the store when this returns.
     func drain() throws(Fault) {
-        do throws(Errno) {
-            try queue?.drain()
-        } catch {
-            throw StoreFault.storing(error, "objects")
-        }
+        try storing { () throws(Errno) in try queue.drain() }
     }
 
     /// What was imported so far is brought to the disk from now on, where it is worth a thread.
     func flushMeanwhile() {
-        guard unflushed >= Self.flushBytesMin else { return }
-        unflushed = 0
         flush.begin()
     }
 
@@ -63,8 +61,8 @@ package final class ImportedContents: ContentSink {
 
     /// What is still being brought to the disk is left to the kernel. Nothing more is imported.
     func end() {
-        discard()
-        queue?.end()
+        ahead?.end()
+        queue.end()
         flush.end()
     }
 
@@ -73,48 +71,82 @@ package final class ImportedContents: ContentSink {
     }
 
     package func append(_ bytes: RawSpan) throws(Fault) {
-        // SAFETY: the span outlives both calls, which only read.
+        // SAFETY: the span outlives the call, which only reads.
         unsafe bytes.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
-        do throws(Errno) {
-            if file == nil, held.count + bytes.byteCount > Self.heldBytesMax { try spill() }
-            if file == nil {
-                // SAFETY: as above.
-                unsafe bytes.withUnsafeBytes { unsafe held.append(contentsOf: $0) }
-            } else {
-                try write(bytes)
-            }
-        } catch {
-            throw StoreFault.storing(error, "objects")
+        var taken = 0
+        while taken < bytes.byteCount {
+            let slab = try slabWithRoom()
+            taken += slab.append(bytes.extracting(taken...))
         }
+        length += UInt64(bytes.byteCount)
+    }
+
+    private func slabWithRoom() throws(Fault) -> Slab {
+        guard let slab else { return takeSlab() }
+        if slab.room > 0 { return slab }
+        let piece = Piece(slab: slab, range: start..<slab.used)
+        let fresh = takeSlab()
+        if start > 0, !isLarge {
+            // It may still be one that fits in.
+            piece.withBytes { _ = fresh.append($0) }
+        } else {
+            if !isLarge { isAhead = ahead?.takesBytes ?? false }
+            isLarge = true
+            if isAhead { ahead?.put(piece) }
+            try storing { () throws(Errno) in try queue.put(piece) }
+        }
+        return fresh
+    }
+
+    private func takeSlab() -> Slab {
+        // The one before goes back as soon as nobody has a piece of it.
+        slab = nil
+        let fresh = pool.take()
+        slab = fresh
+        start = 0
+        return fresh
     }
 
     package func finish() throws(Fault) -> ContentDigest {
         let digest = ContentDigest(hash)
-        defer { discard() }
         // Nothing points at empty contents: neither the image nor the canonical form reads one.
-        guard file != nil || !held.isEmpty else { return digest }
+        guard length > 0, let slab else {
+            discard()
+            return digest
+        }
         let isFirst = pinned.insert(digest).inserted
         if isFirst { store.pin(digest) }
-        do throws(Errno) {
-            if file == nil, let queue {
-                guard isFirst else { return digest }
-                wrote(held.count)
-                // A copy of its size; what is held keeps its room. Handing that over took a third of
-                // the import (measured): the kernel makes a quarter of a MiB anew for each content.
-                // SAFETY: bytes have no padding; they are read during the call.
-                try queue.put(digest, unsafe held.withUnsafeBytes { unsafe Array($0) })
-                return digest
+        let rest = Piece(slab: slab, range: start..<slab.used)
+        let isLarge = isLarge
+        tellAhead(digest, rest)
+        self.isLarge = false
+        discard()
+        try storing { () throws(Errno) in
+            if isLarge {
+                if rest.count > 0 { try queue.put(rest) }
+                try queue.endContent(digest)
+            } else if isFirst {
+                try queue.put(digest, rest)
             }
-            if try store.hasObject(digest) { return digest }
-            if file == nil { try spill(digest) }
-            if let file = file.take() {
-                if hole > 0 { try File.setSize(file.descriptor, bytes: length) }
-                if try store.publish(file, as: digest) { written.insert(digest) }
-            }
-        } catch {
-            throw StoreFault.storing(error, "objects")
         }
+        if !isQueued { try drain() }
         return digest
+    }
+
+    private func tellAhead(_ digest: ContentDigest, _ rest: Piece) {
+        guard let ahead else { return }
+        if queue.hasMade { ahead.begin() }
+        switch (isLarge, isLarge ? isAhead : ahead.takesBytes) {
+        case (false, true): ahead.put(digest, rest)
+        case (true, true):
+            if rest.count > 0 { ahead.put(rest) }
+            ahead.endContent(digest)
+        case (_, false): ahead.putStored(digest, bytes: length)
+        }
+    }
+
+    package func again(_ digest: ContentDigest, bytes: UInt64) {
+        if bytes > 0 { ahead?.putStored(digest, bytes: bytes) }
     }
 
     /// Relies on a content that may be here already, as if it had been imported.
@@ -130,53 +162,22 @@ package final class ImportedContents: ContentSink {
     }
 
     package func discard() {
+        if isLarge { queue.dropContent() }
+        isLarge = false
         hash = SHA256()
-        held.removeAll(keepingCapacity: true)
-        file = nil
         length = 0
-        hole = 0
+        guard let slab else { return }
+        // Pages are what direct writes are made of.
+        slab.align(to: Slab.pageBytes)
+        start = slab.used
+        if slab.room == 0 { self.slab = nil }
     }
 
-    /// Moves what is held to a file.
-    ///
-    /// - Parameter digest: nil where it is not known yet.
-    private func spill(_ digest: ContentDigest? = nil) throws(Errno) {
-        let fresh = try store.stage(digest)
-        try File.writeAll(fresh.descriptor, held)
-        length = UInt64(held.count)
-        wrote(held.count)
-        held.removeAll(keepingCapacity: true)
-        file = consume fresh
-    }
-
-    private func wrote(_ bytes: Int) {
-        unflushed += bytes
-        guard unflushed >= StoreFlush.stepBytes else { return }
-        unflushed = 0
-        flush.begin()
-    }
-
-    /// Zeros are not written: the disk of a sparse file stays as small as it was.
-    private func write(_ bytes: RawSpan) throws(Errno) {
-        length += UInt64(bytes.byteCount)
-        if bytes.isZero {
-            hole += UInt64(bytes.byteCount)
-            return
-        }
-        wrote(bytes.byteCount)
-        // Taken out for the call: a class's field cannot be borrowed across it.
-        guard let open = file.take() else { return }
-        let result: Result<Void, Errno>
+    private func storing(_ body: () throws(Errno) -> Void) throws(Fault) {
         do throws(Errno) {
-            if hole > 0 {
-                try File.seek(open.descriptor, to: length - UInt64(bytes.byteCount))
-                hole = 0
-            }
-            result = .success(try File.writeAll(open.descriptor, bytes))
+            try body()
         } catch {
-            result = .failure(error)
+            throw StoreFault.storing(error, "objects")
         }
-        file = consume open
-        try result.get()
     }
 }

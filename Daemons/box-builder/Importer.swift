@@ -42,6 +42,12 @@ package struct Importer: Sendable {
             kind: request.source, image: request.image, keepsOwners: request.keepOwners,
             architecture: described.service.architecture, isSealed: told != nil)
         let contents = ImportedContents(store, isQueued: true)
+        if let told {
+            // Without a thread all is hashed when it was read.
+            contents.ahead = try? HashAhead(
+                described.service, shares: described.shares, told: told,
+                keepsOwners: request.keepOwners, store, contents.queue)
+        }
         var summary: BoxSummary?
         var failure: Fault?
         var kept: Set<ContentDigest> = []
@@ -82,6 +88,9 @@ package struct Importer: Sendable {
         store.release(
             contents.pinned, doubtful: contents.made.subtracting(kept),
             needed: index.needed(among:))
+        guard let relied = contents.ahead?.relied else { return }
+        store.release(
+            relied.pinned, doubtful: relied.made.subtracting(kept), needed: index.needed(among:))
     }
 
     private func box(
@@ -218,6 +227,13 @@ package struct Importer: Sendable {
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
         var step = start
         step.phase = .hashing
+        let ahead = try contents.ahead?.finish(tree) { bytes throws(Fault) in
+            guard !isCancelled() else { throw .cancelled }
+            step.bytes = bytes
+            progress(step)
+        }
+        if let ahead { return ahead }
+        step.bytes = 0
         return try StoredForm.identify(service, tree, in: store, into: contents) {
             count throws(Fault) in
             guard !isCancelled() else { throw .cancelled }

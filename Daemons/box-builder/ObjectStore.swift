@@ -136,10 +136,10 @@ package final class ObjectStore: Sendable {
     /// Stores a whole content.
     ///
     /// - Returns: false where it was there already.
-    func keep(_ bytes: [UInt8], as digest: ContentDigest) throws(Errno) -> Bool {
+    func keep(_ piece: Piece, as digest: ContentDigest) throws(Errno) -> Bool {
         if try hasObject(digest) { return false }
         let file = try stage(digest)
-        try File.writeAll(file.descriptor, bytes)
+        try piece.withBytes { bytes throws(Errno) in try File.writeAll(file.descriptor, bytes) }
         return try publish(file, as: digest)
     }
 

@@ -8,10 +8,15 @@ import Syscalls
 /// earlier flush is lost: the kernel tells each only once.
 final class StoreFlush: Sendable {
     // LIMIT: bytes that are written before a flush is asked for; small imports need no thread.
-    static let stepBytes = 32 << 20
+    private static let stepBytes = 32 << 20
+
+    // LIMIT: less than this is flushed at the end, in no time that anybody notices.
+    private static let bytesMin = 1 << 20
 
     private struct State {
         var thread: Thread?
+        /// Bytes that are in the page cache only, as far as is known.
+        var unflushed = 0
         var isOver = false
         var failure: Errno?
     }
@@ -30,13 +35,26 @@ final class StoreFlush: Sendable {
         }
     }
 
-    /// More was written. Never waits.
+    /// More was written, into the page cache. Never waits. Any thread may.
+    func wrote(_ bytes: Int) {
+        state.withLock { $0.unflushed += bytes }
+        begin(past: Self.stepBytes)
+    }
+
+    /// What was written so far is brought to the disk from now on, where it is worth a thread.
     func begin() {
-        state.withLock { state in
+        begin(past: Self.bytesMin)
+    }
+
+    private func begin(past bytes: Int) {
+        let isWanted = state.withLock { state in
+            guard !state.isOver, state.unflushed >= bytes else { return false }
+            state.unflushed = 0
             // Without a thread all is flushed at the end.
             if state.thread == nil { state.thread = try? Thread(name: "flush") { self.run() } }
+            return true
         }
-        wanted.signal()
+        if isWanted { wanted.signal() }
     }
 
     private func run() {

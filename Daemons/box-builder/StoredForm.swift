@@ -21,18 +21,17 @@ package struct StoredForm: Equatable, Sendable {
 
     /// Computes the id of a service that was made here, and stores its form.
     ///
-    /// - Parameters:
-    ///   - store: has the contents.
-    ///   - step: hears after each run how many bytes of contents it had.
+    /// - Parameter give: gives the bytes of the content that stands next in the tree; returns its
+    ///   digest.
     package static func identify(
-        _ service: Service, _ tree: FileTree, in store: ObjectStore,
-        into contents: ImportedContents, step: (Int) throws(Fault) -> Void
+        _ service: Service, _ tree: FileTree, into contents: ImportedContents,
+        give: (
+            ContentDigest, UInt64, (RawSpan) throws(Fault) -> Void
+        ) throws(Fault) -> ContentDigest
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
         var hash = ServiceHash()
         var total: UInt64 = 0
         var writing = try Writing(contents)
-        let reader = try ContentReader(tree, in: store)
-        defer { reader.end() }
         try CanonicalForm.emit(
             service, tree,
             literal: { run throws(Fault) in
@@ -44,10 +43,9 @@ package struct StoredForm: Equatable, Sendable {
                 total += UInt64(run.byteCount)
             },
             content: { digest, bytes throws(Fault) in
-                try reader.give(bytes) { run throws(Fault) in
+                let digest = try give(digest, bytes) { run throws(Fault) in
                     // SAFETY: as above.
                     unsafe run.withUnsafeBytes { unsafe hash.update(bufferPointer: $0) }
-                    try step(run.byteCount)
                 }
                 total += bytes
                 writing.form.content(digest, bytes: bytes)
@@ -55,6 +53,24 @@ package struct StoredForm: Equatable, Sendable {
             })
         let identity = CanonicalForm.Identity(id: Array(hash.finalize()), bytes: total)
         return (identity, try writing.finish())
+    }
+
+    /// The same of contents that are in the store.
+    ///
+    /// - Parameter step: hears after each run how many bytes of contents it had.
+    package static func identify(
+        _ service: Service, _ tree: FileTree, in store: ObjectStore,
+        into contents: ImportedContents, step: (Int) throws(Fault) -> Void
+    ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
+        let reader = try ContentReader(tree, in: store)
+        defer { reader.end() }
+        return try identify(service, tree, into: contents) { digest, bytes, take throws(Fault) in
+            try reader.give(bytes) { run throws(Fault) in
+                try take(run)
+                try step(run.byteCount)
+            }
+            return digest
+        }
     }
 
     /// A form on its way into the store, which has no other content open meanwhile.

@@ -14,10 +14,13 @@ struct TarPlacement {
     /// Hears what is not kept.
     let log: NormalisationLog?
 
-    /// - Parameter content: asked for a file, when all else of it is known to be right.
+    /// - Parameters:
+    ///   - content: asked for a file, when all else of it is known to be right.
+    ///   - again: hears of a second name for a content.
     func add(
         _ header: TarHeader, at path: EntryPath,
-        content: () throws(Fault) -> (digest: ContentDigest, bytes: UInt64)
+        content: () throws(Fault) -> (digest: ContentDigest, bytes: UInt64),
+        again: (ContentDigest, UInt64) -> Void = { _, _ in }
     ) throws(Fault) {
         let attributes = try attributes(of: header, path)
         let extended = extended(of: header)
@@ -27,7 +30,9 @@ struct TarPlacement {
         case .link(let target):
             try builder.addLink(path, target: target, attributes)
         case .hardLink(let target):
-            try builder.addHardLink(path, to: target)
+            if let content = try builder.addHardLink(path, to: target) {
+                again(content.digest, content.bytes)
+            }
             log?.record(.hardLink, path, had: EntryPath.shown(target))
         case .special:
             throw .invalid(.specialFile, subject: path.text)

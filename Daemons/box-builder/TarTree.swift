@@ -123,11 +123,13 @@ package final class TarTree {
             entries += 1
             let path = try EntryPath(header.path)
             if isLayer, try Whiteout.apply(path, to: builder) { continue }
-            try placement.add(header, at: path) { () throws(Fault) in
-                let start = bytes
-                let digest = try copy(reader, path, measure)
-                return (digest, bytes - start)
-            }
+            try placement.add(
+                header, at: path,
+                content: { () throws(Fault) in
+                    let start = bytes
+                    let digest = try copy(reader, path, measure)
+                    return (digest, bytes - start)
+                }, again: { sink.again($0, bytes: $1) })
             report()
         }
         measure()

@@ -113,7 +113,12 @@ package final class TreeBuilder {
     }
 
     /// A second name for what an earlier entry has: the tree holds it twice, with one content.
-    package func addHardLink(_ path: EntryPath, to target: [UInt8]) throws(Fault) {
+    ///
+    /// - Returns: the content; nil where the entry is a link.
+    @discardableResult
+    package func addHardLink(
+        _ path: EntryPath, to target: [UInt8]
+    ) throws(Fault) -> (digest: ContentDigest, bytes: UInt64)? {
         let original: EntryPath
         do throws(Fault) {
             original = try EntryPath(target)
@@ -132,8 +137,10 @@ package final class TreeBuilder {
         case .directory: throw Self.twice(path.text)
         case .file(let digest, let bytes, let attributes, let extended):
             try addFile(path, attributes, extended: extended, digest: digest, bytes: bytes)
+            return (digest, bytes)
         case .link(_, let text, let attributes):
             try addLink(path, target: Array(text.utf8), attributes)
+            return nil
         }
     }
 

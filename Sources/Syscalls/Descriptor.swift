@@ -45,6 +45,17 @@ extension Descriptor {
         if wanted != flags { try Call.check { celaut_fcntl(raw, F_SETFL, Int(wanted)) } }
     }
 
+    /// Whether reads and writes of the open file go past the page cache (O_DIRECT): from memory and at
+    /// places that are multiples of what the disk asks for, 4,096 bytes nearly everywhere, else `.invalid`.
+    ///
+    /// - Throws: `.invalid` where the file system cannot.
+    package borrowing func setDirect(_ on: Bool) throws(Errno) {
+        let raw = raw
+        let flags = try Call.check { celaut_fcntl(raw, F_GETFL, 0) }
+        let wanted = on ? flags | celaut_o_direct : flags & ~celaut_o_direct
+        if wanted != flags { try Call.check { celaut_fcntl(raw, F_SETFL, Int(wanted)) } }
+    }
+
     /// How the open file may be used.
     package borrowing func access() throws(Errno) -> File.Access {
         let raw = raw

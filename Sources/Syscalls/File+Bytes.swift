@@ -121,20 +121,27 @@ extension File {
 
     /// Writes all of it at an offset; where the file stands does not change.
     package static func writeAll(
-        _ descriptor: borrowing Descriptor, _ bytes: [UInt8], at offset: UInt64
+        _ descriptor: borrowing Descriptor, _ bytes: RawSpan, at offset: UInt64
     ) throws(Errno) {
         let raw = descriptor.raw
         var written = 0
-        while written < bytes.count {
-            // SAFETY: the kernel reads inside the array, from where the last call ended.
+        while written < bytes.byteCount {
+            // SAFETY: the kernel reads inside the span, from where the last call ended.
             written += try Call.check {
-                unsafe bytes.withUnsafeBytes { bytes in
-                    let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[written...])
-                    return unsafe pwrite(
+                unsafe bytes.extracting(written...).withUnsafeBytes { rest in
+                    unsafe pwrite(
                         raw, rest.baseAddress, rest.count, off_t(offset) + off_t(written))
                 }
             }
         }
+    }
+
+    /// Writes all of it at an offset; where the file stands does not change.
+    package static func writeAll(
+        _ descriptor: borrowing Descriptor, _ bytes: [UInt8], at offset: UInt64
+    ) throws(Errno) {
+        // SAFETY: bytes have no padding.
+        try unsafe writeAll(descriptor, bytes.span.bytes, at: offset)
     }
 
     /// Copies inside the kernel, by reference where the file system can.

@@ -150,4 +150,20 @@ package final class WorkQueue<Element: Sendable>: Sendable {
         // SAFETY: see `raw`.
         while unsafe sem_wait(raw) == -1, errno == EINTR {}
     }
+
+    /// Waits at most so long.
+    ///
+    /// - Returns: false when that was not enough.
+    package func wait(milliseconds: Int32) -> Bool {
+        var deadline = timespec()
+        // SAFETY: a local value, written and read during the calls; see `raw`.
+        unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let nanoseconds = deadline.tv_nsec + Int(milliseconds) * 1_000_000
+        deadline.tv_sec += nanoseconds / 1_000_000_000
+        deadline.tv_nsec = nanoseconds % 1_000_000_000
+        while true {
+            if unsafe sem_clockwait(raw, CLOCK_MONOTONIC, &deadline) == 0 { return true }
+            if errno != EINTR { return false }
+        }
+    }
 }

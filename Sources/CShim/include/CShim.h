@@ -246,6 +246,7 @@ static const int celaut_o_path = O_PATH;
 static const int celaut_o_nofollow = O_NOFOLLOW;
 static const int celaut_o_directory = O_DIRECTORY;
 static const int celaut_o_noatime = O_NOATIME;
+static const int celaut_o_direct = O_DIRECT;
 static const int celaut_p_pidfd = P_PIDFD;
 static const int celaut_mfd_flags = 0x0001 | 0x0002; // MFD_CLOEXEC | MFD_ALLOW_SEALING
 static const int celaut_f_add_seals = 1033;
