@@ -31,6 +31,11 @@ package struct BoxComparison {
         } catch {
             throw Fault(.corrupt, subject: "index")
         }
+        if found.differences.isEmpty, left.id != right.id {
+            // Others may write fields in another order, or fields that nobody here knows in the tree.
+            found.add(
+                .changed, "canonical form", isField: true, "\(left.id)", "\(right.id)")
+        }
         return found.differences
     }
 

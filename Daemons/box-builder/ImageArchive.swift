@@ -29,6 +29,8 @@ struct ImageArchive {
         let names: [String]
         let platform: String
         let layers: [ImageLayer]
+        /// The path of a document that is not in the archive.
+        var missing: String?
     }
 
     private var candidates: [Candidate] = []
@@ -69,11 +71,13 @@ struct ImageArchive {
                 .unsupported, subject: "image for \(architecture)",
                 lines: Array(Set(named.map(\.platform))).sorted())
         }
-        guard fitting.allSatisfy({ $0.layers == first.layers }) else {
+        guard fitting.allSatisfy({ $0.layers == first.layers && $0.missing == first.missing })
+        else {
             throw Fault(
                 .invalid, reason: .duplicate, subject: "image",
                 lines: Array(Set(fitting.flatMap(\.names))).sorted())
         }
+        if let missing = first.missing { throw .invalid(.fileMissing, subject: missing) }
         return first.layers
     }
 
@@ -101,6 +105,14 @@ struct ImageArchive {
             // A signature or another document about an image, not an image.
             if platform?.optionalText("os") == "unknown" { continue }
             let name = try descriptor.text("digest")
+            if let missing = try documents.missing(descriptor), let platform {
+                // Who saves the image of one machine leaves out the others', and names them.
+                candidates.append(
+                    Candidate(
+                        names: names, platform: Self.words(platform), layers: [],
+                        missing: missing))
+                continue
+            }
             let digest = try documents.blob(descriptor)
             let view = try JSONObjectView(
                 try documents.document(digest, name, open: open), name: name)

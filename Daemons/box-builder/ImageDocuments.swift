@@ -22,10 +22,18 @@ struct ImageDocuments {
         return (digest, bytes)
     }
 
+    /// The path of the blob a descriptor names, where the archive has none; nil where it has one.
+    func missing(_ descriptor: JSONObjectView) throws(Fault) -> String? {
+        let path = Self.path(of: try Self.digest(try descriptor.text("digest")))
+        return content(path) == nil ? path : nil
+    }
+
+    private static func path(of digest: ContentDigest) -> String { "blobs/sha256/\(digest.hex)" }
+
     /// The blob a descriptor names (image-spec, descriptor.md).
     func blob(_ descriptor: JSONObjectView) throws(Fault) -> ContentDigest {
         let named = try Self.digest(try descriptor.text("digest"))
-        let path = "blobs/sha256/\(named.hex)"
+        let path = Self.path(of: named)
         guard let (digest, bytes) = content(path) else {
             throw .invalid(.fileMissing, subject: path)
         }

@@ -184,4 +184,17 @@ struct ExchangeTests {
             ])
         #expect(try BoxComparison(left, left, in: fixture.store).differences().isEmpty)
     }
+
+    @Test("Two boxes of equal values in other bytes differ in their canonical form")
+    func otherBytes() throws {
+        let (here, box) = try fixtureWithBox()
+        let (bytes, _) = try here.export(.proto3, box.hex)
+        // A field of the service that nobody here knows: 99, with the number 1.
+        let other = try here.take(bytes + [0x98, 0x06, 0x01])
+        let left = try here.index.find(box.hex).0
+        let right = try here.index.find(other.hex).0
+        let found = try BoxComparison(left, right, in: here.store).differences()
+        #expect(found.map(\.path) == ["canonical form"])
+        #expect(found.map(\.left) == [box.hex] && found.map(\.right) == [other.hex])
+    }
 }

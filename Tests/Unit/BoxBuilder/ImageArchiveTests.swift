@@ -128,6 +128,18 @@ struct ImageArchiveTests {
         #expect(fault?.lines == ["linux/amd64", "linux/arm64"])
     }
 
+    @Test("of several may be the only one that is there, and the others are named in vain")
+    func sparse() throws {
+        var image = Image(layers: [Tar().file("amd", "")], others: [Tar().file("arm", "")])
+        let kept = Image(layers: image.layers).blobNames
+        image.alter = { kept.contains($0) ? $1 : nil }
+        #expect(Paths.of(try image.layout().imported()) == ["amd"])
+        let fault = #expect(throws: Fault.self) {
+            try image.layout().imported(architecture: "linux/arm64")
+        }
+        #expect(fault?.reason == .fileMissing && fault?.subject.hasPrefix("blobs/") == true)
+    }
+
     @Test("is chosen by its name where there are several")
     func names() throws {
         let image = Image(layers: [Tar().file("a", "")], name: "app:1")
