@@ -28,6 +28,10 @@ extension Complaint {
                 "\(source) ends before its end.",
                 "Make or get it again, whole; an archive is checked with: tar tf \(source)"
             )
+        case (.invalid, .badDescriptor) where fault.subject.hasPrefix("descriptors["):
+            let isTree = fault.subject.hasPrefix("descriptors[0]")
+            let what = !isTree ? "service.json" : source == "-" ? "Standard input" : source
+            return ("\(what) is neither a file nor a pipe.", "Give one that has something in it.")
         default: return image(fault, source)
         }
     }

@@ -22,7 +22,7 @@ package struct PackFiles {
 
     var isWhole: Bool { include == nil && ignore.isEmpty }
 
-    func words(_ folder: String) -> [String] {
+    package func words(_ folder: String) -> [String] {
         var words = [
             "tar", "--format=pax", "--sort=name", "--numeric-owner", "--xattrs",
             // 64 KiB a write instead of 10: a third less work for tar, measured.
@@ -65,11 +65,14 @@ package struct PackFiles {
     ) throws(Complaint) {
         let pipe = try Self.pipe()
         let archiver = try start(folder, into: pipe.writing)
+        // What is not kept is told of, too, where that is asked for and can be.
+        let isTelling = keepsAttributes && Process.effectiveUID == 0
+        let others = ["trusted.*", "security.capability", "system.posix_acl_*"]
+        let attributes = ["user.*"] + (isTelling ? others : [])
         try tool.run(
-            [
-                "/bin/tar", "--keep-directory-symlink", "--numeric-owner", "--xattrs",
-                "--xattrs-include=user.*", "-p", "-C", tree, "-xf", "-",
-            ], doing: doing, input: pipe.keepReading())
+            ["/bin/tar", "--keep-directory-symlink", "--numeric-owner", "--xattrs"]
+                + attributes.map { "--xattrs-include=\($0)" } + ["-p", "-C", tree, "-xf", "-"],
+            doing: doing, input: pipe.keepReading())
         // tar warns only.
         guard !tool.said("extended attribute") else {
             throw Complaint(

@@ -12,6 +12,8 @@ struct PackTool {
     private static let outputBytesMax = 32 << 20
     // LIMIT: lines of a program's last words that are shown.
     private static let linesMax = 15
+    // LIMIT: bytes of an answer's end that are looked at for its last line: a terminal's line.
+    private static let lastBytes = 512
     // LIMIT: how often a program that runs is told of, in milliseconds.
     private static let patience: Int32 = 200
 
@@ -106,9 +108,21 @@ struct PackTool {
         let start = Clock.monotonicNanoseconds()
         while try !File.waitReadable(pidfd, milliseconds: Self.patience) {
             let seconds = (Clock.monotonicNanoseconds() - start) / 1_000_000_000
-            progress.show("\(doing): \(seconds) s")
+            let words = lastWords()
+            progress.show("\(doing): \(seconds) s" + (words.isEmpty ? "" : ": \(words)"))
         }
         return try Pidfd.wait(pidfd)
+    }
+
+    /// The line that the program wrote last: "STEP 2/3: RUN …", "Get:3 …".
+    private func lastWords() -> String {
+        var bytes = [UInt8](repeating: 0, count: Self.lastBytes)
+        guard let output = try? File.open("\(scratch.path)/output"),
+            let size = try? File.status(output).sizeBytes,
+            let count = try? File.read(
+                output, into: &bytes, at: size - min(size, UInt64(bytes.count)))
+        else { return "" }
+        return PackProgress.lastLine(of: bytes[..<count])
     }
 
     private func failure(
@@ -126,8 +140,18 @@ struct PackTool {
 }
 
 /// The progress of a command of many steps.
-final class PackProgress {
+package final class PackProgress {
     private var line = ProgressLine()
+
+    /// The last line of what is written so far that says something, as a terminal may show it.
+    package static func lastLine(of bytes: some Sequence<UInt8>) -> String {
+        // Programs also end with a return what they mean to write over.
+        let lines = String(decoding: Array(bytes), as: UTF8.self).split {
+            $0.isNewline || $0 == "\r"
+        }
+        let line = lines.last { line in line.contains { !$0.isWhitespace } } ?? ""
+        return Words.printable(String(line))
+    }
 
     func show(_ text: String) { line.show(text) }
     func clear() { line.clear() }

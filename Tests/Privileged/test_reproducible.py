@@ -95,6 +95,11 @@ def test_attributes_stay_where_dependencies_are_added(node, made, scratch):
     told = json.loads(node.command(
         "boxes", "diff", alone["id"], with_it["id"], "--format", "json").stdout)
     assert [(one["path"], one["kind"]) for one in told] == [("/.dependencies", "added")]
+    os.setxattr(target / "rootfs/a", "trusted.of-the-host", b"x")
+    explained = pack(node, target, "--explain")
+    assert explained["id"] == with_it["id"]
+    [removed] = [kind for kind in explained["normalised"] if kind["what"] == "attribute removed"]
+    assert removed["entries"] == [{"path": "a", "had": "trusted.of-the-host"}]
 
 
 def test_with_one_processor(node, made, box):

@@ -28,6 +28,15 @@ import celautctl
         #expect(complaint.lines == fault.lines)
     }
 
+    @Test("What cannot be read is called by its name")
+    func descriptors() {
+        let tree = Fault.invalid(.badDescriptor, subject: "descriptors[0]")
+        #expect(Complaint(tree, packing: "a.tar").text == "a.tar is neither a file nor a pipe.")
+        #expect(Complaint(tree, packing: "-").text.hasPrefix("Standard input is "))
+        let description = Fault.invalid(.badDescriptor, subject: "descriptors[1]")
+        #expect(Complaint(description, packing: "a.tar").text.hasPrefix("service.json is "))
+    }
+
     @Test(
         "What is wrong in the tree or the description is said as everywhere",
         arguments: [
@@ -36,5 +45,15 @@ import celautctl
         ])
     func others(fault: Fault) {
         #expect(Complaint(fault, packing: "work/tree") == Complaint(fault))
+    }
+
+    @Test(
+        "Of what a program does, its last line is shown, and nothing that moves the cursor",
+        arguments: [
+            ("", ""), ("\n\n", ""), ("STEP 1/2: FROM x\nSTEP 2/2: RUN y\n", "STEP 2/2: RUN y"),
+            ("a\n  \n", "a"), ("one\r50%\r70%", "70%"), ("\u{1B}[2Jred", "\u{FFFD}[2Jred"),
+        ])
+    func lastLine(said: String, shown: String) {
+        #expect(PackProgress.lastLine(of: Array(said.utf8)) == shown)
     }
 }
