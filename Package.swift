@@ -144,8 +144,8 @@ let package = Package(
         tests(
             "Unit", "BoxBuilder",
             [
-                "box-builder", "Chassis", "Channel", "Interfaces", "ServiceModel", "Syscalls",
-                crypto, database,
+                "box-builder", "celautctl", "Chassis", "Channel", "Interfaces", "ServiceModel",
+                "Syscalls", crypto, database,
             ]),
         tests(
             "Unit", "Sandbox",

@@ -47,8 +47,8 @@ final class Archiver: Sendable {
         // "tar: ./run/x.sock: socket ignored", with which it ends well.
         for line in lines where line.hasPrefix("tar: ") && line.hasSuffix(" ignored") {
             let end = line.lastIndex(of: ":") ?? line.endIndex
-            let path = line[..<end].dropFirst(5)
-            return Complaint(.invalid(.specialFile, subject: "\(folder)/\(path)"))
+            let path = line[..<end].dropFirst(line.hasPrefix("tar: ./") ? 7 : 5)
+            return Complaint(.invalid(.specialFile, subject: String(path)))
         }
         guard status == .exited(0) else {
             return Complaint(
