@@ -15,7 +15,8 @@ packages_package=(binutils dpkg-dev lintian patchelf python3)
 packages_system=(debootstrap lintian patchelf dpkg-dev systemd systemd-container util-linux)
 packages_test=(
     "${packages_run[@]}" protobuf-compiler python3 python3-pytest python3-protobuf python3-venv
-    bubblewrap systemd-tests openssl busybox-static gcc binutils buildah debootstrap umoci skopeo bzip2 xz-utils zstd)
+    bubblewrap systemd-tests openssl busybox-static gcc binutils buildah debootstrap umoci skopeo bzip2 xz-utils zstd
+    dropbear-bin openssh-client)
 
 section() {
     printf '\n== %s\n' "$1"
