@@ -325,6 +325,81 @@ def test_a_box_that_the_sender_does_not_have_is_not_found_at_both_ends(node, oth
     assert "ended the stream" in ended(receiver, 69)["error"]
 
 
+@pytest.fixture
+def two(node, box):
+    """A box beside the other, with a content of its."""
+    made = node.import_box(boxes.tar_bytes([entry("start", START), entry("large", LARGE)]), PLAIN)
+    yield [box, made.service_id]
+    node.remove_box(made.service_id)
+
+
+@pytest.mark.parametrize("way", ["sockets", "directory"])
+def test_several_boxes_go_one_after_the_other(node, other, two, way):
+    """What the first brought is not sent with the second."""
+    ids = [one.hex() for one in two]
+    if way == "directory":
+        done = node.command("boxes", "send", *ids, "--to", other.runtime, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        reports = json.loads(done.stdout)
+    else:
+        one, other_end = socket.socketpair()
+        sender = started((one, one), node, "send", *ids, "--to", "-")
+        receiver = started((other_end, other_end), other, "receive")
+        one.close()
+        other_end.close()
+        reports, taken = ended(sender), ended(receiver)
+        assert [one["id"] for one in taken] == ids
+    assert [report["id"] for report in reports] == ids
+    assert [report["bytesSaved"] for report in reports] == [0, len(LARGE)]
+    assert sorted(listed.service_id for listed in other.list_boxes()) == sorted(two)
+    for one in two:
+        other.remove_box(one)
+
+
+def test_of_several_boxes_what_arrived_before_one_that_is_not_there_stays(node, other, two):
+    over = shlex.join(map(str, [CELAUTCTL, "boxes", "receive", "--runtime", other.runtime]))
+    done = node.command("boxes", "send", two[0].hex(), "nobody", two[1].hex(), "--over", over)
+    assert done.returncode == 66 and "nobody" in done.stderr, done.stderr
+    assert two[0].hex()[:16] in done.stdout and two[1].hex()[:16] not in done.stdout
+    forget(other, two[0])
+
+
+def test_one_tag_is_not_for_several_boxes(node, other, two):
+    over = shlex.join(map(str, [CELAUTCTL, "boxes", "receive", "--tag", "web", "--runtime", other.runtime]))
+    done = node.command("boxes", "send", two[0].hex(), two[1].hex(), "--over", over)
+    assert done.returncode != 0 and "--tag" in done.stderr, done.stderr
+    assert [(one.service_id, list(one.tags)) for one in other.list_boxes()] == [(two[0], ["web"])]
+    forget(other, two[0])
+    done = node.command("boxes", "send", two[0].hex(), two[1].hex(), "--to", other.runtime, "--tag", "web")
+    assert done.returncode == 64, done.stderr
+
+
+def test_a_receiver_that_takes_one_box_is_told_of_after_it(node, two):
+    """As receivers were before several could be sent: it goes when the first is there."""
+    stranger = Stranger(node, "send", two[0].hex(), two[1].hex(), "--to", "-")
+    stranger.say(hello={"codecs": CODECS})
+    stranger.hear(), (listed := stranger.hear().listed)
+    stranger.say(listed={"digests": listed.digests, "last": True})
+    while stranger.hear().WhichOneof("event") == "piece":
+        pass
+    stranger.say(outcome={})
+    stranger.leave()
+    told = stranger.process.communicate(timeout=60)[1].decode()
+    assert stranger.process.returncode == 69, told
+    assert two[0].hex() in told and two[1].hex() not in told and "ended the stream" in told
+
+
+def test_a_sender_that_only_ends_the_stream_after_its_box_has_sent_it(other):
+    """As senders did before several could be sent, without a last end."""
+    stranger = Stranger(other, "receive")
+    stranger.hear()
+    stranger.raw(b"".join(offered(SMALL_ID, SMALL)))
+    assert stranger.hear().listed.last and not stranger.hear().outcome.HasField("fault")
+    stranger.leave()
+    assert ended(stranger.process)["id"] == SMALL_ID.hex()
+    forget(other, SMALL_ID)
+
+
 @pytest.mark.parametrize("words", [
     [], ["--to", "-", "--over", "x"], ["--to", "-", "--tag", "x"], ["--over", "x", "--tag", "y"]])
 def test_where_a_box_goes_is_said_once(node, box, words):
