@@ -79,14 +79,18 @@ private final class TemporaryFolder {
             chmod 4711 src/a/b/one && chmod 444 lib/nothing && head -c 70000 /dev/zero >src/c/d/big
             echo é >"src/é ü" && touch -d @7 lib
             """)
-        let file = try File.open("\(path)/src/c/d/big", .readWrite)
-        do throws(Errno) {
-            try File.setAttribute(file, "user.two", [0, 1])
-            try File.setAttribute(file, "user.one", [])
-            try File.setAttribute(try Directory.open("\(path)/src/a"), "user.dir", [7])
-        } catch .notSupported {
+        do {
+            try note("src/c/d/big", "user.two", [0, 1])
+            try note("src/c/d/big", "user.one", [])
+            try note("src/a", "user.dir", [7])
+        } catch Errno.notSupported {
             // A file system without them: nothing to tell.
         }
+    }
+
+    private func note(_ name: String, _ attribute: String, _ value: [UInt8]) throws(Errno) {
+        let file = try File.open("\(path)/\(name)", .readOnly)
+        try File.setAttribute(file, attribute, value)
     }
 
     func run(_ script: String) throws {

@@ -219,15 +219,9 @@ struct SealedArchiveTests {
     private static let archive = Tar().file("a", "content").bytes
     private static let word = ArchiveEnd.word
 
-    private func read(_ bytes: [UInt8]) throws(Fault) -> FileTree {
-        let file: Descriptor
-        do throws(Errno) {
-            file = try Memfd.sealed(bytes)
-        } catch {
-            throw Fault(.internal, subject: "\(error)")
-        }
-        return try BoxSource.read(
-            file, BoxSource.Options(kind: .tree, isSealed: true), into: MemorySink(),
+    private func read(_ bytes: [UInt8]) throws -> FileTree {
+        try BoxSource.read(
+            try Memfd.sealed(bytes), BoxSource.Options(kind: .tree, isSealed: true), into: MemorySink(),
             open: { _ throws(Fault) in throw Fault(.notFound) }, progress: { _, _ in },
             isCancelled: { false })
     }
