@@ -1,5 +1,6 @@
 """A box shows the tree it was made of: looked at from outside, entry by entry, against what GNU tar
-and umoci unpack. The kinds of roots are both looked at."""
+and umoci unpack. The kinds of roots are both looked at: one with the owners that the tree has, one, which
+can have no others, with them normalised."""
 
 import gzip
 import hashlib
@@ -39,34 +40,41 @@ def digest(descriptor):
     return whole.hexdigest()
 
 
+# What the system the tests run on gives every file there is.
+LABELS = {"security.selinux", "security.SMACK64", "security.ima", "security.evm"}
+
+
 def attributes(path):
-    """The user's; the others a box does not keep."""
-    return {name: os.getxattr(path, name, follow_symlinks=False)
-            for name in os.listxattr(path, follow_symlinks=False) if name.startswith("user.")}
+    return {name: os.getxattr(path, name) for name in os.listxattr(path) if name not in LABELS}
 
 
-def entries(root, owner=lambda status: (status.st_uid, status.st_gid)):
-    """Every path below a directory, given as a descriptor: all that can be seen of it."""
+def entries(root, owner=lambda status: (status.st_uid, status.st_gid), is_ours=True):
+    """Every path below a directory, given as a descriptor: all that can be seen of it. Of others' trees
+    without what a box does not keep, by policy: set-id bits, and attributes that are not the user's."""
     found = {}
+    kept = 0o7777 if is_ours else 0o1777
+
+    def of(opened):
+        return {name: value for name, value in attributes(f"/proc/self/fd/{opened}").items()
+                if is_ours or name.startswith("user.")}
 
     def look(path, name, parent):
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         kind = stat.S_IFMT(status.st_mode)
         one = {"kind": stat.filemode(status.st_mode)[0], "owner": owner(status)}
         if kind != stat.S_IFLNK:
-            # Setuid and setgid are not kept, by policy.
-            one["mode"] = oct(status.st_mode & 0o1777)
+            one["mode"] = oct(status.st_mode & kept)
         if kind == stat.S_IFLNK:
             one["link"] = os.readlink(name, dir_fd=parent)
         elif kind == stat.S_IFREG:
             opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
             one["size"], one["digest"] = status.st_size, digest(opened)
-            one["attributes"] = attributes(f"/proc/self/fd/{opened}")
+            one["attributes"] = of(opened)
             os.close(opened)
         found[path] = one
         if kind == stat.S_IFDIR:
             opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
-            one["attributes"] = attributes(f"/proc/self/fd/{opened}")
+            one["attributes"] = of(opened)
             for inner in os.listdir(opened):
                 look(inner if path == "." else os.path.join(path, inner), inner, opened)
             os.close(opened)
@@ -79,9 +87,29 @@ def entries(root, owner=lambda status: (status.st_uid, status.st_gid)):
 def unpacked(folder):
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return entries(root, owner=lambda status: (0, 0))
+        return entries(root, is_ours=False)
     finally:
         os.close(root)
+
+
+def normalised(theirs):
+    """Without the owners, which a box does not keep unless that is asked."""
+    return {path: {**one, "owner": (0, 0)} for path, one in theirs.items()}
+
+
+def without_empty(theirs):
+    """An attribute without a value is none in a pax header as Go's programs read it."""
+    return {path: {**one, "attributes": {name: value for name, value in one["attributes"].items() if value}}
+            if "attributes" in one else one for path, one in theirs.items()}
+
+
+def same(node, archive, theirs, description=None):
+    """Imports, and compares all that can be seen: with the tree's owners where this kind of root has
+    them. The box."""
+    keeps = node.roots == "layers"
+    box = node.import_box(archive, description or DESCRIPTION, keep_owners=keeps)
+    assert_same(shown(node, box), theirs if keeps else normalised(theirs))
+    return box
 
 
 def shown(node, box):
@@ -108,8 +136,37 @@ def archived(folder):
 def extracted(archive, folder):
     """What GNU tar makes of an archive."""
     folder.mkdir()
-    subprocess.run(["tar", "--xattrs", "-p", "-C", folder, "-xf", "-"], check=True, input=archive)
+    subprocess.run(["tar", "--xattrs", "-p", "--numeric-owner", "-C", folder, "-xf", "-"], check=True,
+                   input=archive)
     return unpacked(folder)
+
+
+def extracted_by_umoci(archive, folder):
+    """What umoci makes of it, as the only layer of an image."""
+    blobs = folder / "layout/blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(content, kind):
+        if not isinstance(content, bytes):
+            content = json.dumps(content).encode()
+        found = hashlib.sha256(content).hexdigest()
+        (blobs / found).write_bytes(content)
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{found}",
+                "size": len(content)}
+    layer = blob(archive, "layer.v1.tar")
+    manifest = blob({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": [layer],
+        "config": blob({"architecture": "amd64", "os": "linux", "config": {},
+                        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}, "config.v1+json")},
+        "manifest.v1+json")
+    manifest["annotations"] = {"org.opencontainers.image.ref.name": "1"}
+    (folder / "layout/index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
+    (folder / "layout/oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    subprocess.run(["umoci", "unpack", "--image", f"{folder}/layout:1", folder / "bundle"], check=True,
+                   stdout=subprocess.DEVNULL)
+    theirs = unpacked(folder / "bundle/rootfs")
+    shutil.rmtree(folder)
+    return theirs
 
 
 ALPHABETS = ["abcdefghijklmnopqrstuvwxyz0123456789._-", "äöüßéñçø", "日本語漢字", "🙂🚀", " \t!\"#$%&'()*+,:;<=>?@[]^`{|}~\\"]
@@ -160,13 +217,16 @@ def generate(folder, source):
         if not path.is_symlink() and source.random() < 0.2:
             for number in range(source.randrange(1, 4)):
                 os.setxattr(path, f"user.{number}", source.randbytes(source.randrange(200)))
+    for path in folder.rglob("*"):
+        if source.random() < 0.5:
+            os.lchown(path, source.choice([1, 33, 1_000, 65_534]), source.choice([0, 42, 1_000, 65_535]))
     for path in [*files, *directories[1:]]:
         path.chmod(source.choice([0o755, 0o644, 0o600, 0o444, 0o555, 0o1777, 0o4755, 0o2711, 0o000]))
     start.chmod(0o755)
 
 
 @pytest.mark.parametrize("part", range(TREES // PART))
-def test_a_generated_tree_is_shown_as_gnu_tar_unpacks_it(node, tmp_path, part):
+def test_a_generated_tree_is_shown_as_gnu_tar_and_umoci_unpack_it(node, tmp_path, part):
     trees = PART if node.roots == "layers" else PART // 5
     base = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
     for number in range(trees):
@@ -176,9 +236,9 @@ def test_a_generated_tree_is_shown_as_gnu_tar_unpacks_it(node, tmp_path, part):
         generate(folder, random.Random(seed))
         archive = archived(folder)
         theirs = extracted(archive, tmp_path / f"unpacked-{number}")
-        box = node.import_box(archive, DESCRIPTION)
-        assert_same(shown(node, box), theirs)
-        node.remove_box(box.service_id)
+        if node.roots == "layers":
+            assert_same(extracted_by_umoci(archive, tmp_path / f"image-{number}"), without_empty(theirs))
+        node.remove_box(same(node, archive, theirs).service_id)
         shutil.rmtree(tmp_path / f"unpacked-{number}")
         shutil.rmtree(folder)
     code = node.command("boxes", "verify").returncode
@@ -198,19 +258,20 @@ def debian(scratch):
     archive = scratch / "debian.tar"
     archive.write_bytes(archived(root))
     theirs = extracted(archive.read_bytes(), scratch / "debian-unpacked")
+    assert_same(extracted_by_umoci(archive.read_bytes(), scratch / "debian-image"), theirs)
     yield archive, theirs
     for folder in (root, scratch / "debian-unpacked"):
         shutil.rmtree(folder)
 
 
-def test_a_debian_root_is_shown_as_gnu_tar_unpacks_it(node, debian):
+def test_a_debian_root_is_shown_as_gnu_tar_and_umoci_unpack_it(node, debian):
     archive, theirs = debian
     assert len(theirs) > 5_000
+    assert {one["owner"] for one in theirs.values()} > {(0, 0), (0, 42)}
+    description = described(init={"entry_path": ["usr", "bin", "env"]}, api=[])
     with open(archive, "rb") as file:
-        box = node.import_box(
-            file.fileno(), described(init={"entry_path": ["usr", "bin", "env"]}, api=[]))
+        box = same(node, file.fileno(), theirs, description)
     assert box.entries == len(theirs)
-    assert_same(shown(node, box), theirs)
     node.remove_box(box.service_id)
 
 
@@ -242,9 +303,7 @@ def test_an_image_made_by_umoci_is_shown_as_umoci_unpacks_it(node, tmp_path):
     theirs = unpacked(tmp_path / "final" / "rootfs")
     archive = subprocess.run(["tar", "-C", tmp_path / "layout", "-cf", "-", "."], check=True,
                              stdout=subprocess.PIPE).stdout
-    box = node.import_box(archive, DESCRIPTION)
-    assert_same(shown(node, box), theirs)
-    node.remove_box(box.service_id)
+    node.remove_box(same(node, archive, theirs).service_id)
 
 
 def made_by_buildah(folder, layers):
@@ -276,9 +335,7 @@ def test_an_image_made_by_buildah_is_shown_as_umoci_unpacks_it(node, tmp_path):
     subprocess.run(["umoci", "unpack", "--image", f"{tmp_path}/layout:1", tmp_path / "final"],
                    check=True, stdout=subprocess.DEVNULL)
     theirs = unpacked(tmp_path / "final" / "rootfs")
-    box = node.import_box(archived(tmp_path / "layout"), DESCRIPTION)
-    assert_same(shown(node, box), theirs)
-    node.remove_box(box.service_id)
+    node.remove_box(same(node, archived(tmp_path / "layout"), theirs).service_id)
 
 
 def test_a_layer_made_by_buildah_is_shown_as_gnu_tar_unpacks_it(node, tmp_path):
@@ -288,9 +345,7 @@ def test_a_layer_made_by_buildah_is_shown_as_gnu_tar_unpacks_it(node, tmp_path):
     blobs = [path.read_bytes() for path in (tmp_path / "layout/blobs/sha256").iterdir()]
     layer, = [blob for blob in blobs if blob.startswith(b"\x1f\x8b")]
     theirs = extracted(gzip.decompress(layer), tmp_path / "final")
-    box = node.import_box(archived(tmp_path / "layout"), DESCRIPTION)
-    assert_same(shown(node, box), theirs)
-    node.remove_box(box.service_id)
+    node.remove_box(same(node, archived(tmp_path / "layout"), theirs).service_id)
 
 
 def test_owners_are_kept_where_asked_and_a_checkout_refuses_them(node):
@@ -321,6 +376,69 @@ def test_a_hundred_thousand_files_in_one_directory_are_all_there(node):
         many = os.open("many", os.O_RDONLY | os.O_DIRECTORY, dir_fd=opened.root)
         assert sorted(os.listdir(many)) == [f"{number:06}" for number in range(count)]
         os.close(many)
+    node.remove_box(box.service_id)
+
+
+CAPABILITY = bytes.fromhex("0100000200040000" + "0" * 24)
+
+
+def test_what_a_box_keeps_of_an_entry_and_what_not_is_the_same_for_both_kinds_of_roots(node, tmp_path):
+    """One of each, looked at with no other tool between: what is not kept first."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+
+    def made(name, mode, content=b"x"):
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(mode)
+        return folder / name
+    made("start", 0o755)
+    made("setuid", 0o4755), made("setgid", 0o2711), made("both", 0o6555), made("unreadable", 0)
+    os.setxattr(made("capable", 0o755), "security.capability", CAPABILITY)
+    os.setxattr(folder / "capable", "trusted.of-the-host", b"host")
+    (folder / "empty-directory").mkdir()
+    (folder / "setgid-directory").mkdir()
+    (folder / "setgid-directory").chmod(0o3777)
+    for path in (made("empty", 0o640, b""), made("full", 0o604), folder / "empty-directory"):
+        os.setxattr(path, "user.first", b"1")
+        os.setxattr(path, "user.none", b"")
+    (folder / "hard").hardlink_to(folder / "full")
+    long = "é" * 127 + "x"
+    made(long, 0o600, b"long")
+    (folder / ("d" * 255)).mkdir()
+    (folder / ("d" * 255) / "日本語🙂").symlink_to(f"../{long}")
+    (folder / "dangling").symlink_to("/nowhere/at/all")
+    (folder / "above").symlink_to("../../../../start")
+    with open(folder / "sparse", "wb") as file:
+        file.write(b"begin")
+        file.seek(16 << 20)
+        file.write(b"end")
+    archive = subprocess.run(
+        ["tar", "--format=pax", "--sparse", "--xattrs", "--xattrs-include=*", "-C", folder, "-cf", "-", "."],
+        check=True, stdout=subprocess.PIPE).stdout
+    assert b"security.capability" in archive and len(archive) < 1 << 20
+    box = node.import_box(archive, DESCRIPTION)
+    ours = shown(node, box)
+    modes = {name: ours[name]["mode"] for name in (
+        "setuid", "setgid", "both", "unreadable", "setgid-directory", "empty", "full", "hard")}
+    assert modes == {
+        "setuid": "0o755", "setgid": "0o711", "both": "0o555", "unreadable": "0o0",
+        "setgid-directory": "0o1777", "empty": "0o640", "full": "0o604", "hard": "0o604"}
+    assert ours["capable"]["attributes"] == {}
+    for name in ("empty", "full", "hard", "empty-directory"):
+        assert ours[name]["attributes"] == {"user.first": b"1", "user.none": b""}, name
+    assert ours["empty"]["size"] == 0 and ours["empty-directory"]["kind"] == "d"
+    assert ours["hard"]["digest"] == ours["full"]["digest"]
+    assert ours[long]["size"] == 4 and len(long.encode()) == 255
+    assert ours[f"{'d' * 255}/日本語🙂"]["link"] == f"../{long}"
+    assert (ours["dangling"]["link"], ours["above"]["link"]) == ("/nowhere/at/all", "../../../../start")
+    assert_same(ours, normalised(unpacked(folder)))
+    with node.connect("box-builder", "BoxBuilder") as connection, \
+            OpenedBox(connection, box.service_id.hex(), "sparse") as opened:
+        sparse = os.stat("sparse", dir_fd=opened.root)
+        assert sparse.st_size == (16 << 20) + 3 and sparse.st_blocks * 512 < 1 << 20
+        again = os.stat("hard", dir_fd=opened.root), os.stat("full", dir_fd=opened.root)
+        assert [status.st_nlink for status in again] == [1, 1]
+    assert node.command("boxes", "verify").returncode == 0
     node.remove_box(box.service_id)
 
 

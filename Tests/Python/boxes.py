@@ -118,7 +118,7 @@ def as_descriptor(content):
     return descriptor
 
 
-def import_box(connection, tree, description, tag="", deadline=120.0):
+def import_box(connection, tree, description, tag="", deadline=120.0, **options):
     """Imports; `tree` is bytes or a descriptor, `description` bytes or a value. The summary."""
     if not isinstance(description, bytes):
         description = json.dumps(description).encode()
@@ -126,7 +126,7 @@ def import_box(connection, tree, description, tag="", deadline=120.0):
                    as_descriptor(description)]
     try:
         items = list(connection.stream(
-            "BoxBuilder.ImportBox", w.box.ImportBoxRequest(tag=tag), descriptors, deadline))
+            "BoxBuilder.ImportBox", w.box.ImportBoxRequest(tag=tag, **options), descriptors, deadline))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
