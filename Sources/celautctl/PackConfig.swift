@@ -159,7 +159,9 @@ private struct PackKeys {
 
     func patterns(_ key: String, _ texts: [String]) throws(Complaint) -> [String] {
         var patterns: [String] = []
-        for text in texts where !text.isEmpty && !text.hasPrefix("#") {
+        // Patterns may have remarks among them, as in files of patterns; paths have none.
+        let isRemarked = key == "ignore"
+        for text in texts where !text.isEmpty && !(isRemarked && text.hasPrefix("#")) {
             guard !text.hasPrefix("!") else {
                 throw complaint(key, "has \"\(text)\": exceptions are not offered")
             }
