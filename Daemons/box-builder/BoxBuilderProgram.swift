@@ -13,8 +13,9 @@ package enum BoxBuilderProgram: DaemonProgram {
     package static func start(
         _ context: DaemonContext<BoxBuilderConfiguration>
     ) async throws -> RunningDaemon {
-        let index = BoxIndex(context.database)
+        let index = try reservedIndex(context)
         let store = try sweptStore(context, index)
+        index.keepReserve()
         let time = context.time
         let service = BoxBuilderService(
             loop: context.loop, store: store, index: index, logger: context.logger,
@@ -23,6 +24,17 @@ package enum BoxBuilderProgram: DaemonProgram {
             dispatchers: [BoxBuilderDispatcher(service)],
             facts: { await service.facts },
             stop: { await service.stop() })
+    }
+
+    private static func reservedIndex(
+        _ context: DaemonContext<BoxBuilderConfiguration>
+    ) throws(DaemonFailure) -> BoxIndex {
+        do throws(Errno) {
+            return BoxIndex(
+                context.database, reserve: try DiskReserve(in: context.state.descriptor))
+        } catch {
+            throw DaemonFailure(.state, "\(context.state.path) cannot be prepared: \(error)")
+        }
     }
 
     private static func sweptStore(
@@ -46,7 +58,9 @@ package enum BoxBuilderProgram: DaemonProgram {
                     """)
             }
         } catch {
-            throw DaemonFailure(.storeFailing, "\(state.path) cannot be swept: \(error)")
+            throw DaemonFailure(
+                error.code == .corrupt ? .storeCorrupt : .storeFailing,
+                "\(state.path) cannot be swept: \(error)")
         }
         return store
     }

@@ -46,11 +46,7 @@ extension BoxBuilderService {
         _ request: ExportBoxRequest, descriptors: Parcel, context: CallContext,
         items: ItemSink<ExportBoxItem>
     ) async throws(Fault) {
-        guard exports < Self.exportsMax else {
-            throw .limitReached(
-                subject: "exports", limit: UInt64(Self.exportsMax), actual: UInt64(exports) + 1)
-        }
-        exports += 1
+        try beginExport()
         defer { exports -= 1 }
         let exporter = BoxExporter(store: store, index: index)
         let summary = try await working { progress throws(Fault) in
@@ -78,6 +74,25 @@ extension BoxBuilderService {
         var item = ExportBoxItem()
         item.summary = summary
         try await items.send(item)
+    }
+
+    private func beginExport() throws(Fault) {
+        guard exports < Self.exportsMax else {
+            throw .limitReached(
+                subject: "exports", limit: UInt64(Self.exportsMax), actual: UInt64(exports) + 1)
+        }
+        exports += 1
+    }
+
+    /// What a box is known by; computing it is work as an export is.
+    func digests(of record: BoxRecord) async throws(Fault) -> [Hash] {
+        try beginExport()
+        defer { exports -= 1 }
+        let exporter = BoxExporter(store: store, index: index)
+        return try await working { _ throws(Fault) in
+        } work: { _, isCancelled throws(Fault) in
+            try exporter.digests(of: record, isCancelled: isCancelled)
+        }
     }
 
     package func missingContents(

@@ -75,11 +75,15 @@ extension BoxBuilderService: BoxBuilderHandler {
         _ request: InspectBoxRequest, context: CallContext
     ) async throws(Fault) -> (InspectBoxReply, Parcel) {
         let index = index
-        let (record, holders, proofs) = try await loop.runBlocking { () throws(Fault) in
+        let (record, holders, proofs, known) = try await loop.runBlocking { () throws(Fault) in
             let (record, holders) = try index.find(request.box)
-            return (record, holders, try index.proofs(of: record.id))
+            return (
+                record, holders, try index.proofs(of: record.id), try index.digests(of: record.id)
+            )
         }
+        let hashes = request.digests ? try await digests(of: record) : known
         var reply = InspectBoxReply()
+        reply.hashes = hashes.map { Data($0.encoded()) }
         reply.reputationProofs = proofs.map { Data($0) }
         reply.summary = record.summary
         reply.holders = holders
@@ -100,6 +104,7 @@ extension BoxBuilderService: BoxBuilderHandler {
             let (id, objects) = try index.remove(request.box)
             let freed = store.abandon(
                 id, objects, neededImage: index.has, needed: index.needed(among:))
+            index.keepReserve()
             return (id, freed)
         }
         var reply = RemoveBoxReply()

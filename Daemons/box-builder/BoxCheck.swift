@@ -77,7 +77,7 @@ struct BoxCheck {
         return finding
     }
 
-    private static func digest(
+    static func digest(
         of file: borrowing Descriptor, _ bytes: inout UInt64
     ) throws(Errno) -> ContentDigest {
         var hash = SHA256()

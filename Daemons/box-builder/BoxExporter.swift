@@ -108,7 +108,7 @@ package struct BoxExporter: Sendable {
         // Where the receiver has contents, only the rest is read here: its id is all that is said.
         let hashes =
             known.isEmpty
-            ? try digests(of: record, form) { progress(step) }
+            ? try digests(of: record, form) { () throws(Fault) in progress(step) }
             : [Hash(.sha3, value: record.id.bytes)]
         var metadata = Metadata(hashes: hashes, tags: record.tags)
         metadata.reputationProofs = try index.proofs(of: record.id).compactMap {
@@ -170,8 +170,10 @@ package struct BoxExporter: Sendable {
 
     /// What a box is known by, the id first. They stand before the box, which is so read twice: nothing
     /// of a damaged one is sent.
+    ///
+    /// - Parameter step: is called between runs of bytes.
     private func digests(
-        of record: BoxRecord, _ form: StoredForm, progress: () -> Void
+        of record: BoxRecord, _ form: StoredForm, step: () throws(Fault) -> Void
     ) throws(Fault) -> [Hash] {
         var digests = ServiceDigests()
         try form.forEachPiece(in: store) { piece throws(Fault) in
@@ -183,7 +185,7 @@ package struct BoxExporter: Sendable {
                 try store.forEachRun(of: digest) { run throws(Fault) in
                     // SAFETY: as above.
                     unsafe digests.update(run.span.bytes)
-                    progress()
+                    try step()
                 }
             }
         }
@@ -191,7 +193,23 @@ package struct BoxExporter: Sendable {
         guard hashes.first?.value == record.id.bytes else {
             throw Fault(.corrupt, subject: record.id.description)
         }
+        // Only what saves work later.
+        try? index.addDigests(hashes, of: record.id)
         return hashes
+    }
+
+    /// What a box is known by, all of it: computed where it is not remembered.
+    package func digests(
+        of record: BoxRecord, isCancelled: () -> Bool
+    ) throws(Fault) -> [Hash] {
+        let known = try index.digests(of: record.id)
+        if known.count == Hash.Algorithm.allCases.count { return known }
+        guard let form = record.form else {
+            throw Fault(.unsupported, subject: record.id.description)
+        }
+        return try digests(of: record, form) { () throws(Fault) in
+            guard !isCancelled() else { throw .cancelled }
+        }
     }
 }
 

@@ -22,20 +22,20 @@ package struct BoxImage: Sendable {
     /// - Throws: STORAGE_FULL, and nothing is left, where there is no room for it; CORRUPT where the
     ///   form it is made of is not what was stored.
     package func open(_ record: BoxRecord) throws(Fault) -> Descriptor {
-        if let image = try existing(record.id) { return image }
+        if let image = try existing(record) { return image }
         // A removal of the box meanwhile leaves the image to the release below.
         store.pin(record.id)
         defer { store.release(record.id, failed: true, needed: index.has) }
-        try store.withTurnToMake { () throws(Fault) in
+        try store.withTurn(toMake: record.id) { () throws(Fault) in
             // Another opening may have made it before it was this one's turn.
-            if try existing(record.id) == nil { try make(record) }
+            if try existing(record) == nil { try make(record) }
         }
-        return try storing { () throws(Errno) in try store.openImage(record.id) }
+        return try storing { () throws(Errno) in try store.openImageAsItIs(record.id) }
     }
 
-    private func existing(_ id: ServiceID) throws(Fault) -> Descriptor? {
+    private func existing(_ record: BoxRecord) throws(Fault) -> Descriptor? {
         do throws(Errno) {
-            return try store.openImage(id)
+            return try store.openImage(record.id, record.image)
         } catch .noEntry {
             return nil
         } catch {

@@ -99,7 +99,7 @@ extension BoxIndex {
                 var contents: [(ContentDigest, UInt64)] = []
                 while let row = try rows.next() {
                     if let digest = ContentDigest(row["digest"] as Data) {
-                        contents.append((digest, row["bytes"]))
+                        contents.append((digest, row.unsigned("bytes")))
                     }
                 }
                 return (id, contents)

@@ -30,8 +30,10 @@ extension BoxIndex {
                         subject: "holds", limit: UInt64(Self.holdsMax), actual: UInt64(count) + 1)
                 }
                 try database.execute(
-                    sql: "INSERT INTO hold SELECT ?, number, ? FROM box WHERE id = ?",
-                    arguments: [holder, text, Data(id.bytes)])
+                    sql: "INSERT INTO hold SELECT ?, number, ?, ? FROM box WHERE id = ?",
+                    arguments: [
+                        holder, text, RowSeal.of(hold: holder, text, on: id), Data(id.bytes),
+                    ])
                 return (try Self.record(of: id, database), true)
             }
         }
@@ -39,7 +41,7 @@ extension BoxIndex {
 
     package func release(_ holder: String) throws(Fault) {
         try Self.checkHolder(holder)
-        try guarded {
+        try freeing {
             try queue.write { database in
                 try database.execute(
                     sql: "DELETE FROM hold WHERE holder = ?", arguments: [holder])

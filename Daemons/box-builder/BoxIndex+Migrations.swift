@@ -8,6 +8,8 @@ extension BoxIndex {
         forms(&migrator)
         numberedObjects(&migrator)
         proofs(&migrator)
+        seals(&migrator)
+        digests(&migrator)
     }
 
     private static func boxes(_ migrator: inout DatabaseMigrator) {
@@ -81,10 +83,6 @@ extension BoxIndex {
                     BEGIN DELETE FROM block WHERE digest = old.digest; END;
                     """)
         }
-        numberObjects(&migrator)
-    }
-
-    private static func numberObjects(_ migrator: inout DatabaseMigrator) {
     }
 
     private static func proofs(_ migrator: inout DatabaseMigrator) {
@@ -97,6 +95,37 @@ extension BoxIndex {
                         contract BLOB NOT NULL,
                         PRIMARY KEY (box, contract)
                     ) STRICT, WITHOUT ROWID;
+                    """)
+        }
+    }
+
+    private static func seals(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("6 seals") { database in
+            try database.execute(
+                sql: """
+                    -- See RowSeal; NULL for a row from before there were seals.
+                    ALTER TABLE box ADD COLUMN seal BLOB;
+                    ALTER TABLE hold ADD COLUMN seal BLOB;
+                    ALTER TABLE proof ADD COLUMN seal BLOB;
+                    """)
+        }
+    }
+
+    private static func digests(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("7 digests") { database in
+            try database.execute(
+                sql: """
+                    -- What a service is known by beside its id, once it was computed.
+                    CREATE TABLE digest (
+                        value BLOB NOT NULL,
+                        -- The algorithm: its digest of nothing.
+                        type BLOB NOT NULL,
+                        box INTEGER NOT NULL REFERENCES box ON DELETE CASCADE,
+                        -- See RowSeal.
+                        seal BLOB NOT NULL,
+                        PRIMARY KEY (value, type)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX digest_by_box ON digest (box);
                     """)
         }
     }

@@ -25,12 +25,13 @@ extension BoxIndex {
         guard !proofs.isEmpty else { return }
         try guarded {
             try queue.write { database in
-                for proof in proofs {
+                for proof in proofs.map({ Data($0.encoded()) }) {
                     try database.execute(
                         sql: """
-                            INSERT OR IGNORE INTO proof (box, contract)
-                            SELECT number, ? FROM box WHERE id = ?
-                            """, arguments: [Data(proof.encoded()), Data(id.bytes)])
+                            INSERT OR IGNORE INTO proof (box, contract, seal)
+                            SELECT number, ?, ? FROM box WHERE id = ?
+                            """,
+                        arguments: [proof, RowSeal.of(proof: proof, on: id), Data(id.bytes)])
                 }
                 let bytes =
                     try Int.fetchOne(

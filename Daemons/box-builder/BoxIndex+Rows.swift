@@ -17,7 +17,11 @@ extension BoxIndex {
         let byTag = "SELECT id FROM tag JOIN box ON box.number = tag.box WHERE name = ?"
         switch reference {
         case .id(let id):
-            if try number(of: id, database) != nil { found.insert(id) }
+            if try number(of: id, database) != nil {
+                found.insert(id)
+            } else {
+                found = try boxes(known: id.bytes, database)
+            }
         case .prefixOrTag(let start):
             try add(
                 "SELECT id FROM box WHERE id >= ? AND id <= ? ORDER BY id LIMIT 41",
@@ -62,8 +66,8 @@ extension BoxIndex {
             sql: """
                 INSERT INTO box (
                     id, architecture, entrypoint, entries, content_bytes, canonical_bytes,
-                    imported_at, slots, service, image, fingerprint, form, form_bytes
-                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    imported_at, slots, service, image, fingerprint, form, form_bytes, seal
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 Data(record.id.bytes), record.architecture, record.entrypoint,
@@ -72,7 +76,7 @@ extension BoxIndex {
                 Data(record.service), (record.image?.bytes).map { Data($0) },
                 (record.fingerprint?.bytes).map { Data($0) },
                 (record.form?.digest.bytes).map { Data($0) },
-                (record.form?.bytes).map { Int64($0) },
+                (record.form?.bytes).map { Int64($0) }, RowSeal.of(record),
             ])
     }
 
@@ -111,15 +115,23 @@ extension BoxIndex {
                 database, sql: "SELECT name FROM tag WHERE box = ? ORDER BY name",
                 arguments: [number]),
             architecture: row["architecture"], entrypoint: row["entrypoint"],
-            entries: row["entries"], contentBytes: row["content_bytes"],
-            canonicalBytes: row["canonical_bytes"], importedAt: row["imported_at"],
+            entries: row.unsigned("entries"), contentBytes: row.unsigned("content_bytes"),
+            canonicalBytes: row.unsigned("canonical_bytes"),
+            importedAt: row.unsigned("imported_at"),
             slots: (row["slots"] as String).split(separator: " ").map(String.init),
             service: [UInt8](row["service"] as Data))
         record.image = (row["image"] as Data?).flatMap { ContentDigest($0) }
         record.fingerprint = (row["fingerprint"] as Data?).flatMap { ContentDigest($0) }
         if let form = (row["form"] as Data?).flatMap({ ContentDigest($0) }) {
-            record.form = StoredForm(digest: form, bytes: row["form_bytes"] ?? 0)
+            record.form = StoredForm(digest: form, bytes: row.unsigned("form_bytes"))
         }
         return record
+    }
+}
+
+extension Row {
+    /// A number that is not negative, or what a damaged row has in its place: GRDB traps on that.
+    func unsigned(_ column: String) -> UInt64 {
+        UInt64(bitPattern: (self[column] as Int64?) ?? 0)
     }
 }

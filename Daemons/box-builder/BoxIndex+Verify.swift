@@ -28,7 +28,7 @@ extension BoxIndex {
                         try Row.fetchAll(database, sql: all, arguments: [start, max])
                     }
                 return rows.compactMap { row in
-                    ContentDigest(row["digest"] as Data).map { ($0, row["bytes"] as UInt64) }
+                    ContentDigest(row["digest"] as Data).map { ($0, row.unsigned("bytes")) }
                 }
             }
         }
@@ -80,10 +80,15 @@ extension BoxIndex {
     // LIMIT: complaints of SQLite that are told; a damaged page makes thousands.
     private static let complaintsMax = 20
 
-    /// What SQLite finds wrong with its own file, and rows that name what is not there.
+    /// What SQLite finds wrong with its own file, rows that name what is not there, and tables that are
+    /// not those that were made. All of it is read from the disk again.
     package func damage() throws(Fault) -> [String] {
         try guarded {
-            try queue.read { database in
+            let made = try Self.columnsMade()
+            return try queue.writeWithoutTransaction { database in
+                // What waits in the log is looked at in its place.
+                _ = try? database.checkpoint(.truncate)
+                database.releaseMemory()
                 let checked = try String.fetchAll(
                     database, sql: "PRAGMA integrity_check(\(Self.complaintsMax))")
                 let dangling = try Row.fetchAll(database, sql: "PRAGMA foreign_key_check")
@@ -91,8 +96,29 @@ extension BoxIndex {
                     .map {
                         "a row of \($0["table"] as String) without its \($0["parent"] as String)"
                     }
-                return checked.filter { $0 != "ok" } + dangling
+                let changed = try Self.columns(database).symmetricDifference(made).sorted()
+                    .prefix(Self.complaintsMax).map { "the column \($0)" }
+                return checked.filter { $0 != "ok" } + dangling + changed
             }
         }
+    }
+
+    private static func columnsMade() throws -> Set<String> {
+        let queue = try DatabaseQueue()
+        var migrator = DatabaseMigrator()
+        migrate(&migrator)
+        try migrator.migrate(queue)
+        return try queue.read(columns)
+    }
+
+    private static func columns(_ database: Database) throws -> Set<String> {
+        Set(
+            try String.fetchAll(
+                database,
+                sql: """
+                    SELECT kind.name || '.' || field.name || ' ' || field.type || ' ' || field.pk
+                    FROM sqlite_schema AS kind, pragma_table_info(kind.name) AS field
+                    WHERE kind.type = 'table' AND kind.name NOT LIKE 'sqlite_%'
+                    """))
     }
 }

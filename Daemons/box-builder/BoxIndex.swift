@@ -19,9 +19,12 @@ package struct BoxIndex: Sendable {
     package static let holdsMax = 100_000
 
     let queue: DatabaseQueue
+    let reserve: DiskReserve?
 
-    package init(_ queue: DatabaseQueue) {
+    /// - Parameter reserve: what a removal may use of a full disk.
+    package init(_ queue: DatabaseQueue, reserve: DiskReserve? = nil) {
         self.queue = queue
+        self.reserve = reserve
     }
 
     func guarded<Value>(_ body: () throws -> Value) throws(Fault) -> Value {
@@ -41,7 +44,9 @@ package struct BoxIndex: Sendable {
     package func add(
         _ record: BoxRecord, objects: [ContentDigest: UInt64]
     ) throws(Fault) -> (BoxRecord, alreadyPresent: Bool) {
-        try guarded {
+        // A larger index takes more to remove from.
+        defer { keepReserve() }
+        return try guarded {
             try queue.write { database in
                 if let number = try Self.number(of: record.id, database) {
                     if let form = record.form {
@@ -168,7 +173,7 @@ package struct BoxIndex: Sendable {
         _ text: String
     ) throws(Fault) -> (ServiceID, [ContentDigest: UInt64]) {
         let reference = try BoxReference(text)
-        return try guarded {
+        return try freeing {
             try queue.write { database in
                 let id = try Self.resolve(reference, text, database)
                 guard let number = try Self.number(of: id, database) else {
@@ -194,7 +199,7 @@ package struct BoxIndex: Sendable {
                 for row in alone {
                     try forget.execute(arguments: [row["number"] as Int64])
                     if let digest = ContentDigest(row["digest"] as Data) {
-                        objects[digest] = row["bytes"]
+                        objects[digest] = row.unsigned("bytes")
                     }
                 }
                 return (id, objects)

@@ -80,6 +80,7 @@ package struct BoxRecord: Equatable, Sendable {
 
 /// How a caller names a box.
 package enum BoxReference: Equatable, Sendable {
+    /// 64 hexadecimal digits: the id, or where no box has it another digest of one.
     case id(ServiceID)
     /// The start of an id or a tag: text of 8 to 63 hexadecimal digits can be both.
     case prefixOrTag(String)

@@ -10,12 +10,14 @@ struct BoxRoot {
 
     func open(_ record: BoxRecord) throws(Fault) -> Parcel {
         let parcel = Parcel()
-        parcel.append(try BoxImage(store: store, index: index).open(record))
         switch store.roots {
         case .layers:
+            parcel.append(try BoxImage(store: store, index: index).open(record))
             parcel.append(try wrap { () throws(Errno) in try store.openObjects() })
         case .checkout:
             try makeCheckout(of: record)
+            // In the place of the image, which nobody mounts.
+            parcel.append(try wrap { () throws(Errno) in try Memfd.sealed([], name: "no image") })
             parcel.append(try wrap { () throws(Errno) in try store.openCheckout(record.id) })
         }
         parcel.append(

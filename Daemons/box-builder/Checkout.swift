@@ -17,8 +17,15 @@ struct Checkout {
     func make(
         _ tree: FileTree, of id: ServiceID, _ isCancelled: () -> Bool
     ) throws(Fault) {
-        if exists(id) { return }
         if let foreign = tree.firstForeign { throw Self.refusal(foreign) }
+        try store.withTurn(toMake: id) { () throws(Fault) in
+            if !exists(id) { try make(tree, id, isCancelled) }
+        }
+    }
+
+    private func make(
+        _ tree: FileTree, _ id: ServiceID, _ isCancelled: () -> Bool
+    ) throws(Fault) {
         let name = Hexadecimal.text(Random.bytes(16))
         let staging = store.staging
         do throws(Fault) {
@@ -27,15 +34,9 @@ struct Checkout {
             try wrap { () throws(Errno) in
                 // The tree first: its name in `checkouts` says that all of it is there.
                 try File.syncFileSystem(staging.descriptor)
-                do throws(Errno) {
-                    try File.rename(
-                        at: staging.descriptor, name, to: store.checkouts.descriptor,
-                        id.description,
-                        replace: .refused)
-                } catch .exists {
-                    // Another start of the same box was faster: equal trees.
-                    try Self.remove(at: staging.descriptor, name)
-                }
+                try File.rename(
+                    at: staging.descriptor, name, to: store.checkouts.descriptor,
+                    id.description, replace: .refused)
                 try File.sync(store.checkouts.descriptor)
             }
         } catch {

@@ -8,6 +8,8 @@ struct CheckoutCheck {
     let id: ServiceID
     private(set) var findings: [StoreFinding] = []
     private(set) var bytes: UInt64 = 0
+    /// Whom all of it belongs to.
+    private var owner: (uid: UInt32, gid: UInt32)?
 
     init(store: ObjectStore, id: ServiceID) {
         self.store = store
@@ -17,6 +19,8 @@ struct CheckoutCheck {
     mutating func run(_ tree: FileTree) {
         do throws(Errno) {
             let directory = try Directory.open(at: store.checkouts.descriptor, id.description)
+            let above = try File.status(store.checkouts.descriptor)
+            owner = (above.uid, above.gid)
             if try !isAlike(try File.status(directory), tree.attributes, .directory) {
                 note(.checkoutAltered, "")
             }
@@ -41,6 +45,7 @@ struct CheckoutCheck {
         _ status: FileStatus, _ attributes: FileAttributes, _ kind: FileStatus.Kind
     ) throws(Errno) -> Bool {
         status.kind == kind
+            && owner.map { $0 == (status.uid, status.gid) } ?? true
             // A link's mode cannot be set, and means nothing.
             && (kind == .symlink || status.permissions == attributes.permissions)
             && status.modifiedNanoseconds == Int64(attributes.modifiedNanoseconds)
@@ -74,6 +79,7 @@ struct CheckoutCheck {
             if !isAlike { note(.checkoutAltered, path) }
             guard status.kind == .directory else { return }
             let inner = try Readable.open(directory, entry.name, status, .directory)
+            if isAlike, try !hasAttributes(of: entry, inner) { note(.checkoutAltered, path) }
             try compare(inner, below, path)
         case .link:
             let isAlike = try isAlike(status, entry.attributes, .symlink)
@@ -83,12 +89,9 @@ struct CheckoutCheck {
         case .file(let digest, let length):
             let isAlike = try isAlike(status, entry.attributes, .regular)
             guard isAlike, status.sizeBytes == length else { return note(.checkoutAltered, path) }
-            if length == 0 { return }
             let file = try Readable.open(directory, entry.name, status, [])
-            for attribute in entry.extended
-            where try File.attribute(file, attribute.name) != attribute.value {
-                return note(.checkoutAltered, path)
-            }
+            guard try hasAttributes(of: entry, file) else { return note(.checkoutAltered, path) }
+            if length == 0 { return }
             // An object that is missing or altered is told by itself.
             guard let object = try? store.openObject(digest) else { return }
             if let range = try difference(file, object) {
@@ -97,6 +100,20 @@ struct CheckoutCheck {
                     bytes: range.upperBound - range.lowerBound)
             }
         }
+    }
+
+    /// Those of the entry and no others. What this machine gives every file, labels and access lists, is
+    /// not looked at.
+    private func hasAttributes(
+        of entry: TreeEntry, _ file: borrowing Descriptor
+    ) throws(Errno) -> Bool {
+        let names = try File.attributeNames(file).filter {
+            $0.hasPrefix("user.") || $0 == "security.capability"
+        }
+        guard Set(names) == Set(entry.extended.map(\.name)) else { return false }
+        for attribute in entry.extended
+        where try File.attribute(file, attribute.name) != attribute.value { return false }
+        return true
     }
 
     /// From the first byte that differs to the last.

@@ -20,7 +20,7 @@ package final class ObjectStore: Sendable {
     /// How a box is given as a root.
     package let roots: RootMode
     private let pins = Mutex(Pins())
-    private let making = Mutex(())
+    private let turns = RootTurns()
 
     private struct Pins {
         var objects = PinMachine<ContentDigest>()
@@ -67,14 +67,36 @@ package final class ObjectStore: Sendable {
 
     // MARK: Contents
 
+    /// Whether a content is there to be relied on. One that somebody wrote to is read: if it is
+    /// altered it is as if it were not there.
     package func hasObject(_ digest: ContentDigest) throws(Errno) -> Bool {
         guard !pins.withLock({ $0.altered.contains(digest) }) else { return false }
         do throws(Errno) {
-            _ = try File.status(at: objects.descriptor, digest.objectPath)
+            let status = try File.status(at: objects.descriptor, digest.objectPath)
+            if status.modifiedNanoseconds == Self.sealedTime { return true }
+            let file = try openObject(digest)
+            guard try Self.digest(of: file) == digest else {
+                distrust(digest)
+                return false
+            }
+            // Whole, and stored by an earlier build.
+            try? File.setTimes(file, nanoseconds: UInt64(Self.sealedTime))
             return true
         } catch .noEntry {
             return false
         }
+    }
+
+    /// The time of change of what is whole: whoever writes to a file, or cuts it, gives it another. It
+    /// tells at no cost what was altered by accident; not who restores the time, nor a failing disk:
+    /// for these all is read, by `StoreVerifier`.
+    private static let sealedTime: Int64 = 0
+    /// The time of what was found altered.
+    private static let distrustedTime: UInt64 = 1
+
+    static func digest(of file: borrowing Descriptor) throws(Errno) -> ContentDigest {
+        var bytes: UInt64 = 0
+        return try BoxCheck.digest(of: file, &bytes)
     }
 
     /// Whether a box can be read back from what it needs.
@@ -112,11 +134,11 @@ package final class ObjectStore: Sendable {
         if pins.withLock({ $0.folders.contains(byte) }) { return }
         do throws(Errno) {
             try File.makeDirectory(at: objects.descriptor, name, mode: 0o755)
-            // The umask must not close it.
-            try File.setMode(try Directory.open(at: objects.descriptor, name), 0o755)
         } catch .exists {
-            // Made in an earlier life.
+            // Made in an earlier life, which may have ended here.
         }
+        // The umask must not close it.
+        try File.setMode(try Directory.open(at: objects.descriptor, name), 0o755)
         pins.withLock { _ = $0.folders.insert(byte) }
     }
 
@@ -124,9 +146,12 @@ package final class ObjectStore: Sendable {
     func publish(_ file: consuming StagedFile, as digest: ContentDigest) throws(Errno) -> Bool {
         let byte = digest.firstByte
         try makeFolder(Hexadecimal.text([byte]), byte)
+        try File.setTimes(file.descriptor, nanoseconds: UInt64(Self.sealedTime))
         guard pins.withLock({ $0.altered.contains(digest) }) else {
             return try file.publish(at: objects.descriptor, digest.objectPath)
         }
+        // Boxes in the index rely on it already: it is on the disk before its name is the new one's.
+        try File.sync(file.descriptor)
         try file.publish(at: objects.descriptor, digest.objectPath, over: staging.descriptor)
         pins.withLock { _ = $0.altered.remove(digest) }
         // Boxes need it already: it was not made for the import alone.
@@ -143,8 +168,11 @@ package final class ObjectStore: Sendable {
         return try publish(file, as: digest)
     }
 
-    /// A content was seen to be altered: the next import that has it puts it right.
+    /// A content was seen to be altered: the next import that has it puts it right, also in another
+    /// life of this daemon.
     func distrust(_ digest: ContentDigest) {
+        try? File.setTimes(
+            at: objects.descriptor, digest.objectPath, nanoseconds: Self.distrustedTime)
         pins.withLock { pins in
             if pins.altered.count < Self.alteredMax { pins.altered.insert(digest) }
         }
@@ -152,10 +180,22 @@ package final class ObjectStore: Sendable {
 
     // MARK: Images
 
-    /// - Throws: `.noEntry` also for one that was seen to be altered.
-    func openImage(_ id: ServiceID) throws(Errno) -> Descriptor {
+    /// The image of a box, which was not written to since it was made, or is still what it was.
+    ///
+    /// - Parameter digest: what it was, where that is known.
+    /// - Throws: `.noEntry` also for one that is altered.
+    func openImage(_ id: ServiceID, _ digest: ContentDigest?) throws(Errno) -> Descriptor {
         guard !pins.withLock({ $0.alteredImages.contains(id) }) else { throw .noEntry }
-        return try openImageAsItIs(id)
+        let image = try openImageAsItIs(id)
+        if try File.status(image).modifiedNanoseconds == Self.sealedTime { return image }
+        // An earlier build did not write down what it had made.
+        guard let digest else { return image }
+        guard try Self.digest(of: image) == digest else {
+            distrust(imageOf: id)
+            throw .noEntry
+        }
+        try? File.setTimes(image, nanoseconds: UInt64(Self.sealedTime))
+        return image
     }
 
     func openImageAsItIs(_ id: ServiceID) throws(Errno) -> Descriptor {
@@ -164,14 +204,18 @@ package final class ObjectStore: Sendable {
 
     /// An image was seen to be altered: the next opening of the box puts it right.
     func distrust(imageOf id: ServiceID) {
+        try? File.setTimes(
+            at: images.descriptor, id.imageName, nanoseconds: Self.distrustedTime)
         pins.withLock { pins in
             if pins.alteredImages.count < Self.alteredMax { pins.alteredImages.insert(id) }
         }
     }
 
-    /// Images are made one after the other: equal ones once, and the memory of one tree at a time.
-    func withTurnToMake(_ body: () throws(Fault) -> Void) throws(Fault) {
-        try making.withLock { _ throws(Fault) in try body() }
+    /// Gives a turn to make the root of a box: to one at a time.
+    func withTurn(
+        toMake id: ServiceID, _ body: () throws(Fault) -> Void
+    ) throws(Fault) {
+        try turns.with(id, body)
     }
 
     /// The object directory as others are given it: an open file of its own.
@@ -184,6 +228,7 @@ package final class ObjectStore: Sendable {
     }
 
     func publish(_ file: consuming StagedFile, imageOf id: ServiceID) throws(Errno) {
+        try File.setTimes(file.descriptor, nanoseconds: UInt64(Self.sealedTime))
         try file.publish(at: images.descriptor, id.imageName, over: staging.descriptor)
         pins.withLock { _ = $0.alteredImages.remove(id) }
     }

@@ -15,8 +15,11 @@ package enum StoreFault {
     /// A failed call on the index.
     package static func index(_ error: any Error) -> Fault {
         if let fault = error as? Fault { return fault }
-        return StoreCondition(error) == .full
-            ? Fault(.storageFull, subject: "index") : Fault(.internal, subject: "index")
+        return switch StoreCondition(error) {
+        case .full: Fault(.storageFull, subject: "index")
+        case .corrupt: Fault(.corrupt, subject: "index")
+        case .failing: Fault(.internal, subject: "index")
+        }
     }
 
     package static func stopping() -> Fault {

@@ -48,7 +48,6 @@ package struct StoreVerifier: Sendable {
         self.store = store
         self.index = index
         box = text.isEmpty ? nil : try index.find(text).0.id
-        progress.objectsTotal = try index.objectCount(of: box)
     }
 
     package var isOver: Bool { phase == .over }
@@ -69,8 +68,8 @@ package struct StoreVerifier: Sendable {
         findings = []
         switch phase {
         case .index:
-            if box == nil { try checkIndex() }
-            phase = .objects
+            phase = try checkIndex() ? .objects : .over
+            if phase == .objects { progress.objectsTotal = try index.objectCount(of: box) }
         case .objects:
             if try !readObjects() { phase = .boxes }
         case .boxes:
@@ -86,10 +85,26 @@ package struct StoreVerifier: Sendable {
         return findings
     }
 
-    private mutating func checkIndex() throws(Fault) {
-        for complaint in try index.damage() {
-            findings.append(StoreFinding(.indexDamaged, complaint))
+    /// - Returns: whether what the index says can be gone by.
+    private mutating func checkIndex() throws(Fault) -> Bool {
+        let complaints: [String]
+        do throws(Fault) {
+            complaints = try index.damage()
+        } catch {
+            guard error.code == .corrupt else { throw error }
+            complaints = ["it cannot be read"]
         }
+        for complaint in complaints {
+            findings.append(StoreFinding(.indexDamaged, "index.sqlite: \(complaint)"))
+        }
+        guard complaints.isEmpty else { return false }
+        for (box, row) in try index.alteredRows(of: box) {
+            var finding = StoreFinding(.indexDamaged, "index.sqlite: \(row)")
+            finding.places = [FindingPlace(box)]
+            finding.boxes = 1
+            findings.append(finding)
+        }
+        return true
     }
 
     // MARK: Contents

@@ -138,6 +138,16 @@ extension File {
         try Call.check { unsafe lchown(path, uid, gid) }
     }
 
+    /// Sets both times of an open file.
+    package static func setTimes(
+        _ descriptor: borrowing Descriptor, nanoseconds: UInt64
+    ) throws(Errno) {
+        let raw = descriptor.raw
+        let time = timespec(nanoseconds: nanoseconds)
+        // SAFETY: two times are read during the call only.
+        try Call.check { unsafe futimens(raw, [time, time]) }
+    }
+
     /// Sets both times of a name itself: a link is not followed.
     package static func setTimes(
         at directory: borrowing Descriptor, _ name: String, nanoseconds: UInt64
@@ -156,6 +166,25 @@ extension File {
         let raw = descriptor.raw
         // SAFETY: name and value are read during the call only.
         try Call.check { unsafe fsetxattr(raw, name, value, value.count, 0) }
+    }
+
+    /// The names of all extended attributes that may be read. At most 64 KiB of them (the kernel's).
+    package static func attributeNames(
+        _ descriptor: borrowing Descriptor
+    ) throws(Errno) -> [String] {
+        let raw = descriptor.raw
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        do throws(Errno) {
+            // SAFETY: the kernel writes inside the array, which is ours alone during the call.
+            let count = try Call.check {
+                unsafe buffer.withUnsafeMutableBytes { bytes in
+                    unsafe flistxattr(raw, bytes.baseAddress, bytes.count)
+                }
+            }
+            return buffer[..<count].split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        } catch .notSupported {
+            return []
+        }
     }
 
     /// An extended attribute; nil when there is none of that name. At most 64 KiB (the kernel's).

@@ -58,15 +58,104 @@ def test_a_box_larger_than_the_disk_is_refused_and_nothing_is_half_stored(small_
     node.remove_box(kept.service_id)
 
 
+def fill(path, leave=0):
+    """Takes all the room there is, to the last byte, but so many."""
+    with open(path, "ab", buffering=0) as file:
+        for size in (1 << 20, 1 << 16, 4_096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+        os.ftruncate(file.fileno(), max(0, os.fstat(file.fileno()).st_size - leave))
+        os.fsync(file.fileno())
+
+
+def open_once(node, box):
+    with node.connect("box-builder", "BoxBuilder") as connection:
+        _, descriptors = connection.call_with_descriptors(
+            "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=box.service_id.hex(), holder="test"))
+        for descriptor in descriptors:
+            os.close(descriptor)
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="test"))
+
+
+def assert_whole(node):
+    done = node.command("boxes", "verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_full_disk_is_freed_by_removing_boxes_also_by_the_next_process(small_node):
+    node = small_node
+    made = [node.import_box(boxes.tar_bytes([START] + [
+        entry(f"{box} {number}", os.urandom(20_000)) for number in range(30)]), DESCRIPTION)
+        for box in range(4)]
+    open_once(node, made[0])
+    with node.connect("box-builder", "BoxBuilder") as connection:
+        for box in made[1:3]:
+            _, descriptors = connection.call_with_descriptors("BoxBuilder.OpenBox", w.box.OpenBoxRequest(
+                box=box.service_id.hex(), holder=box.service_id.hex()[:60]))
+            for descriptor in descriptors:
+                os.close(descriptor)
+        filler = node.state.parent / "filler"
+        for number, box in enumerate(made):
+            fill(filler)
+            with pytest.raises(w.Fault) as caught:
+                node.import_box(boxes.tar_bytes([START, entry("more", os.urandom(1 << 20))]), DESCRIPTION)
+            assert caught.value.code == "STORAGE_FULL", caught.value
+            # What is held is let go of, which is written as well; then the box can go.
+            if box in made[1:3]:
+                connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(
+                    holder=box.service_id.hex()[:60]))
+            fill(filler)
+            if number == 3:
+                node.kill("box-builder")
+            before = free_bytes(node)
+            node.remove_box(box.service_id)
+            assert free_bytes(node) - before > 500_000
+            assert_whole(node)
+        assert node.list_boxes() == []
+        filler.unlink()
+
+
+def test_whatever_room_is_left_an_import_is_whole_or_leaves_nothing(small_node):
+    """Import, first opening and removal, with room for ever more of it."""
+    node, filler = small_node, small_node.state.parent / "filler"
+    kept = node.import_box(boxes.tar_bytes([START, entry("kept", os.urandom(100_000))]), DESCRIPTION)
+    fill(filler)
+    outcomes = []
+    for step in range(40):
+        os.truncate(filler, os.stat(filler).st_size - 24_576)
+        content = boxes.tar_bytes([START] + [
+            entry(f"{step} {number}", os.urandom(5_000 + 3_000 * (number % 9))) for number in range(24)])
+        files = files_below(node.state / "box-builder")
+        try:
+            box = node.import_box(content, DESCRIPTION)
+        except w.Fault as fault:
+            assert fault.code == "STORAGE_FULL", fault
+            wait_until(lambda: files_below(node.state / "box-builder") == files, 10, "nothing half-stored")
+            outcomes.append("none")
+            continue
+        try:
+            open_once(node, box)
+            outcomes.append("opened")
+        except w.Fault as fault:
+            assert fault.code == "STORAGE_FULL", fault
+            outcomes.append("imported")
+        assert list(node.connect("box-builder", "BoxBuilder").stream(
+            "BoxBuilder.ListHolds", w.box.ListHoldsRequest())) == []
+        node.remove_box(box.service_id)
+        assert files_below(node.state / "box-builder") == files
+    print(outcomes)
+    assert_whole(node)
+    assert [box.service_id for box in node.list_boxes()] == [kept.service_id]
+    assert outcomes[0] == "none" and outcomes[-1] == "opened", outcomes
+
+
 def test_a_disk_filled_by_others_is_told_and_survived(small_node):
     node = small_node
     filler = node.state.parent / "filler"
-    with open(filler, "wb") as file:
-        try:
-            while True:
-                os.write(file.fileno(), bytes(1 << 16))
-        except OSError:
-            pass
+    fill(filler)
     with pytest.raises(w.Fault) as caught:
         node.import_box(boxes.tar_bytes([START, entry("some", os.urandom(1 << 20))]), DESCRIPTION)
     assert caught.value.code == "STORAGE_FULL", caught.value

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import threading
 import time
@@ -15,6 +16,7 @@ import boxes
 import wire_client as w
 from boxes import described, entry
 from daemon import BareDaemon, configuration_of
+from mounts import OpenedBox
 from node import Node, files_below, wait_until
 
 START = entry("start", boxes.script("exit 0"))
@@ -90,6 +92,142 @@ def test_one_altered_bit_of_a_content_is_found_and_named_with_its_boxes(node, of
     for box in (first, second):
         node.remove_box(box.service_id)
     assert_whole(node)
+
+
+def alter_and_hide(path, offset):
+    """As a disk that fails does it: nothing but the byte tells of it."""
+    before = path.stat()
+    alter(path, offset)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def shown_content(node, box, name):
+    with node.connect("box-builder", "BoxBuilder") as connection, \
+            OpenedBox(connection, box.service_id.hex(), "shown") as opened:
+        file = os.open(name, os.O_RDONLY, dir_fd=opened.root)
+        with os.fdopen(file, "rb") as reader:
+            return reader.read()
+
+
+def test_a_content_that_somebody_wrote_to_is_stored_anew_by_an_import_that_relies_on_it(fresh_node):
+    """Of the same length, so that nothing but its bytes is another, and nobody verified meanwhile."""
+    node = fresh_node
+    for size in (1_000, 900_000):
+        shared = os.urandom(size)
+        first = node.import_box(tree(("shared", shared)), DESCRIPTION)
+        alter(place(node, shared), size // 2)
+        second = node.import_box(tree(("shared", shared), ("own", os.urandom(10))), DESCRIPTION)
+        assert place(node, shared).read_bytes() == shared
+        for box in (first, second):
+            assert shown_content(node, box, "shared") == shared
+        # The id is that of the content that came, as on any other node.
+        with node.connect("box-builder", "BoxBuilder") as connection:
+            assert findings_over(connection) == []
+        for box in (first, second):
+            node.remove_box(box.service_id)
+    assert_whole(node)
+
+
+def test_what_was_found_altered_is_put_right_also_by_the_next_process(fresh_node):
+    node, shared = fresh_node, os.urandom(5_000)
+    box = node.import_box(tree(("shared", shared)), DESCRIPTION)
+    open_once(node, box)
+    image = node.state / "box-builder" / "images" / f"{box.service_id.hex()}.erofs"
+    whole = image.read_bytes()
+    alter_and_hide(place(node, shared), 2_000)
+    alter_and_hide(image, 1_500)
+    code, findings = verify(node)
+    assert code == DAMAGED and {one["name"] for one in findings} == {
+        str(path.relative_to(objects(node).parent)) for path in (image, place(node, shared))}
+    node.kill("box-builder")
+    open_once(node, box)
+    assert image.read_bytes() == whole
+    node.import_box(tree(("shared", shared)), DESCRIPTION)
+    assert place(node, shared).read_bytes() == shared
+    # An image that somebody wrote to is not used either, though nobody verified.
+    alter(image, 1_500)
+    open_once(node, box)
+    assert image.read_bytes() == whole
+    assert_whole(node)
+    node.remove_box(box.service_id)
+
+
+def rows(path):
+    """Everything an index says; nothing where it cannot be read."""
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes
+    try:
+        tables = [name.decode() for name, in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        return {name: (connection.execute(f"PRAGMA table_info({name})").fetchall(),
+                       connection.execute(f"SELECT * FROM {name}").fetchall()) for name in tables}
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError):
+        return None
+    finally:
+        connection.close()
+
+
+def test_no_bit_of_the_index_that_means_something_is_altered_unseen(scratch):
+    """Of the file as it lies there while the daemon runs: it must be read from the disk again."""
+    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
+    print("seed", seed)
+    source = random.Random(seed)
+    with Node(state=scratch / "index-state", base=scratch) as node:
+        configuration = configuration_of(node, "box-builder")
+    state = scratch / "index-state" / "box-builder"
+    with BareDaemon("box-builder", configuration) as daemon:
+        daemon.wait_ready()
+        with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
+            for number in range(2):
+                box = boxes.import_box(connection, tree(*(
+                    (f"f{number}", os.urandom(50)) for number in range(10))), DESCRIPTION, tag=f"t{number}")
+                _, descriptors = connection.call_with_descriptors("BoxBuilder.OpenBox", w.box.OpenBoxRequest(
+                    box=box.service_id.hex(), holder=f"holder {number}"))
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            assert findings_over(connection) == []
+    index = state / "index.sqlite"
+    with sqlite3.connect(index) as settled:
+        settled.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    settled.close()
+    whole, said = index.read_bytes(), rows(index)
+    assert len(said["box"][1]) == 2 and len(said["hold"][1]) == 2
+    # Where the rows are, more often than in the rest, which is mostly empty.
+    used = [offset for offset in range(len(whole)) if whole[offset]]
+    altered = found = 0
+    for turn in range(80):
+        offset, bit = source.choice(used), 1 << source.randrange(8)
+        bad = bytearray(whole)
+        bad[offset] ^= bit
+        copy = scratch / "copy.sqlite"
+        copy.write_bytes(bad)
+        means = rows(copy) != said
+        for path in scratch.glob("copy.sqlite*"):
+            path.unlink()
+        index.write_bytes(bad)
+        with BareDaemon("box-builder", configuration) as daemon:
+            wait_until(lambda: "READY=1" in daemon.notifications() or daemon.process.poll() is not None,
+                       10, "it is ready, or has ended")
+            if daemon.process.poll() is None:
+                try:
+                    with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
+                        is_found = findings_over(connection) != []
+                except w.Closed:
+                    raise AssertionError((seed, turn, offset, bit, daemon.errors())) from None
+            else:
+                # It says so and ends: damaged, cannot be read, or of a newer version.
+                assert daemon.process.returncode in (65, 74, 76), daemon.errors()
+                is_found = True
+        altered, found = altered + means, found + (means and is_found)
+        assert is_found or not means, (seed, turn, offset, bit)
+        for path in state.glob("index.sqlite-[ws]*"):
+            path.unlink()
+    assert altered > 20, altered
+    index.write_bytes(whole)
+    with BareDaemon("box-builder", configuration) as daemon:
+        daemon.wait_ready()
+        with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
+            assert findings_over(connection) == []
 
 
 def test_what_is_missing_cut_or_left_over_is_named(node):

@@ -1,0 +1,152 @@
+"""The power goes: what was not on the disk yet is lost, at any moment of imports, first openings and
+removals. Afterwards the store is whole, and what was told to be done was done.
+
+The disk is an ext4 of its own, and the cut ext4's own (EXT4_IOC_SHUTDOWN without a flush of the log, what
+xfstests' `godown -f` does): from one instant on nothing more is written, neither contents that wait in
+memory nor the log of what was renamed. What is on the disk then is mounted again."""
+
+import fcntl
+import os
+import random
+import struct
+import subprocess
+import threading
+import time
+
+import boxes
+import wire_client as w
+from boxes import described, entry
+from daemon import BareDaemon, configuration_of
+from node import Node, files_below
+
+START = entry("start", boxes.script("exit 0"))
+DESCRIPTION = described(init={"entry_path": ["start"]}, api=[])
+CUTS = 12
+# _IOR('X', 125, __u32) of the kernel's fs/ext4/ext4.h, and its EXT4_GOING_FLAGS_NOLOGFLUSH.
+SHUTDOWN, WITHOUT_LOG = 0x8004587D, 2
+
+
+class Disk:
+    """An ext4 in a file, whose power can be cut."""
+
+    def __init__(self, folder, mebibytes):
+        self.image, self.mount = folder / "disk", folder / "mount"
+        self.mount.mkdir()
+        with open(self.image, "wb") as file:
+            file.truncate(mebibytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", self.image], check=True)
+
+    def __enter__(self):
+        # Nothing is written for so long as a test takes, but what is asked for.
+        subprocess.run(["mount", "-o", "loop,commit=300", self.image, self.mount], check=True)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.mount], check=True)
+
+    def cut(self):
+        root = os.open(self.mount, os.O_RDONLY)
+        fcntl.ioctl(root, SHUTDOWN, struct.pack("I", WITHOUT_LOG))
+        os.close(root)
+
+
+def tree(source):
+    """Contents of a small pool, so that boxes share some; of which there are small and large ones."""
+    chosen = source.sample(range(60), 25)
+    return boxes.tar_bytes([START] + [
+        entry(f"d{part % 5}/f{part}", random.Random(part).randbytes(200 + 9_000 * (part % 40)))
+        for part in chosen])
+
+
+def findings(connection):
+    items = list(connection.stream("BoxBuilder.VerifyStore", w.box.VerifyStoreRequest()))
+    assert items[-1].WhichOneof("event") == "summary"
+    return [item.finding for item in items if item.WhichOneof("event") == "finding"]
+
+
+def ids(connection):
+    return {box.service_id for box in connection.stream(
+        "BoxBuilder.ListBoxes", w.box.ListBoxesRequest())}
+
+
+class Told:
+    """What a client was told of a store, by several threads: boxes that must be there, that must not,
+    and those whose last request was not answered."""
+
+    def __init__(self, known):
+        self.there, self.gone, self.unknown = set(known), set(), set()
+        self.done = 0
+
+    def work(self, daemon, seed):
+        source = random.Random(seed)
+        try:
+            with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
+                while True:
+                    self.step(connection, source)
+                    self.done += 1
+        except (w.Fault, w.Closed, OSError):
+            # There is no disk any more.
+            pass
+
+    def step(self, connection, source):
+        box = boxes.import_box(connection, tree(source), DESCRIPTION).service_id
+        self.there.add(box)
+        holder = f"h{source.getrandbits(60)}"
+        _, descriptors = connection.call_with_descriptors(
+            "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=box.hex(), holder=holder))
+        for descriptor in descriptors:
+            os.close(descriptor)
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder=holder))
+        if source.random() < 0.5:
+            self.unknown.add(box)
+            self.there.discard(box)
+            connection.call("BoxBuilder.RemoveBox", w.box.RemoveBoxRequest(box=box.hex()))
+            self.gone.add(box)
+            self.unknown.discard(box)
+
+
+def test_a_power_cut_at_any_moment_leaves_a_whole_store_with_all_that_was_told_to_be_done(
+        tmp_path_factory):
+    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
+    print("seed", seed)
+    source = random.Random(seed)
+    base = tmp_path_factory.mktemp("celaut-power")
+    for folder in [base, *base.parents][:3]:
+        folder.chmod(0o755)
+    disk = Disk(base, 160)
+    with disk, Node(state=disk.mount / "state", base=base) as node:
+        configuration = configuration_of(node, "box-builder")
+    objects = disk.mount / "state" / "box-builder" / "objects"
+    known, halves, done = set(), 0, 0
+    for cut in range(CUTS):
+        with disk:
+            with BareDaemon("box-builder", configuration) as daemon:
+                daemon.wait_ready()
+                told = Told(known)
+                threads = [threading.Thread(target=told.work, args=(daemon, f"{seed} {cut} {part}"))
+                           for part in range(2)]
+                for thread in threads:
+                    thread.start()
+                time.sleep(source.uniform(0.05, 0.8))
+                disk.cut()
+                for thread in threads:
+                    thread.join()
+                daemon.process.kill()
+                daemon.process.wait()
+        with disk:
+            left = files_below(objects)
+            with BareDaemon("box-builder", configuration) as daemon:
+                daemon.wait_ready()
+                with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
+                    assert findings(connection) == [], daemon.errors()
+                    known = ids(connection)
+                    assert told.there <= known, "a box was lost that was told to be there"
+                    assert not told.gone & known, "a box is back that was told to be gone"
+                    for holder in [hold.holder for hold in connection.stream(
+                            "BoxBuilder.ListHolds", w.box.ListHoldsRequest())]:
+                        connection.call(
+                            "BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder=holder))
+            halves += left != files_below(objects)
+            done += told.done
+    # Some cuts were in the middle: they left contents without a box, which were swept.
+    assert halves > 0 and done > 0, (halves, done)
