@@ -1,6 +1,8 @@
 /// The API of a service: where it answers, in which protocols, and what it costs.
 package struct Api: ProtoMessage {
+    /// The ports on which it answers.
     package var slots: [Slot] = []
+    /// The contracts it can be paid through. Where opinions on it stand is in its `Metadata`.
     package var paymentContracts: [ContractRate] = []
 
     package init() {}

@@ -4,10 +4,12 @@
 /// It is the `formal` description of the last protocol of the slot's stack, under the tag "celaut.app":
 /// other nodes keep it as the bytes it is.
 package struct AppProtocol: ProtoMessage {
+    /// By name.
     package var methods: TextMap<Method> = [:]
     /// What computes the cost of a call from its input; its tags say in which language.
     package var costFunction: Definition?
 
+    /// What finds it in a slot's stack.
     package static let tag = "celaut.app"
 
     package init() {}
@@ -30,8 +32,9 @@ package struct AppProtocol: ProtoMessage {
 
 /// A method of a service. Its price stands in the slot.
 package struct Method: ProtoMessage {
-    /// nil where it is not said; a format that says nothing is any bytes.
+    /// What goes in. nil where it is not said; a format that says nothing is any bytes.
     package var input: DataFormat?
+    /// What comes out; as above.
     package var output: DataFormat?
 
     package init() {}

@@ -62,7 +62,9 @@ package struct CanonicalError: Error, Equatable, Sendable {
             self.init(.malformed, path: path, offset: place(offset))
         case .tooDeep(let limit): self.init(.tooDeep, path: path, limit: UInt64(limit))
         case .tooMany(let limit):
-            self.init(.tooLarge, path: path, limit: UInt64(limit), actual: UInt64(limit) + 1)
+            self.init(
+                .tooLarge, path: path.isEmpty ? "values" : "\(path): values",
+                limit: UInt64(limit), actual: UInt64(limit) + 1)
         case .duplicateKey(let key): self.init(.duplicate, path: key)
         }
     }

@@ -351,7 +351,9 @@ package struct CanonicalReader {
         guard case .tooLarge(let limit, let actual) = error else {
             return self.error(.malformed)
         }
-        return self.error(.tooLarge, limit: UInt64(limit), actual: UInt64(actual))
+        return CanonicalError(
+            .tooLarge, path: "fields", offset: fieldOffset, limit: UInt64(limit),
+            actual: UInt64(actual))
     }
 
     func error(

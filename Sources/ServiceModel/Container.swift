@@ -3,8 +3,11 @@
 package struct Container: ProtoMessage {
     /// The machine it runs on: a tag like "linux/amd64".
     package var architecture = Architecture()
+    /// The program it starts with.
     package var initial = EntryPoint()
+    /// What it needs at first and may grow to; nil where it does not say.
     package var resources: Resources?
+    /// The file that its node writes for it; nil where it does not say.
     package var configDeclaration: ConfigDeclaration?
     /// The protocols it can speak to its node.
     package var nodeProtocolStack: [ProtocolDefinition] = []
@@ -51,6 +54,7 @@ package struct Container: ProtoMessage {
 package struct EntryPoint: ProtoMessage {
     /// Its path from the root, in segments: ["usr", "bin", "redis-server"].
     package var entryPath: [String] = []
+    /// What else a node should know to start it: "terminals" = "true" gives it terminals of its own.
     package var xattrs: TextMap<[UInt8]> = [:]
 
     package init() {}
@@ -83,6 +87,7 @@ package struct EntryPoint: ProtoMessage {
 package struct ConfigDeclaration: ProtoMessage {
     /// Its path from the root, in segments. Existing nodes write "/__config__" whatever this says.
     package var path: [String] = []
+    /// What the file is to be written in; nil or empty for the serialized `ConfigurationFile`.
     package var format: DataFormat?
 
     package init() {}

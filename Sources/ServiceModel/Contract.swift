@@ -1,5 +1,6 @@
 /// An amount of money in monetary units, as decimal text: balances have no upper bound.
 package struct Amount: ProtoMessage {
+    /// Decimal digits, without a sign.
     package var n: String = ""
 
     package init() {}
@@ -19,6 +20,7 @@ package struct Amount: ProtoMessage {
 
 /// A payment contract or a reputation proof on a ledger.
 package struct Contract: ProtoMessage {
+    /// Where it stands; nil where that is not said.
     package var ledger: Ledger?
     /// What finds the contract on its ledger: an address, a token id.
     package var xattrs: TextMap<[UInt8]> = [:]
@@ -43,7 +45,9 @@ package struct Contract: ProtoMessage {
 
 /// What one unit of a contract is worth in monetary units.
 package struct ContractRate: ProtoMessage {
+    /// What is paid with.
     package var contract: Contract?
+    /// Monetary units for one unit of it.
     package var muPerUnit: Amount?
 
     package init() {}

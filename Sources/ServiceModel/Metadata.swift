@@ -1,7 +1,10 @@
 /// What is said of a service beside the service itself: names and digests.
 package struct Metadata: ProtoMessage {
+    /// Its digests and the names people gave it.
     package var hashtag: HashTag?
+    /// The codec of the service's bytes; see `codec`.
     package var format: DataFormat?
+    /// Where opinions on it stand, on ledgers: claims of whoever wrote this.
     package var reputationProofs: [Contract] = []
 
     package init() {}
@@ -24,7 +27,9 @@ package struct Metadata: ProtoMessage {
 
 /// Digests and tags of a value.
 package struct HashTag: ProtoMessage {
+    /// One of each algorithm, of the same bytes.
     package var hashes: [Hash] = []
+    /// Names people gave it; nothing makes them its own.
     package var tags: [String] = []
     /// The same for parts of the value, kept as bytes: they nest, and nothing here reads them.
     package var attributes: [[UInt8]] = []
@@ -51,6 +56,7 @@ package struct HashTag: ProtoMessage {
 package struct Hash: ProtoMessage {
     /// The algorithm: its digest of the empty input.
     package var type: [UInt8] = []
+    /// The digest: 32 bytes of each algorithm known here.
     package var value: [UInt8] = []
 
     package init() {}
@@ -61,7 +67,12 @@ package struct Hash: ProtoMessage {
     }
 
     package enum Algorithm: Sendable, CaseIterable {
-        case sha3, sha2, blake2b
+        /// SHA3-256 (FIPS 202): what names a service and its blocks.
+        case sha3
+        /// SHA-256 (FIPS 180-4): what names contents in the store.
+        case sha2
+        /// BLAKE2b with digests of 32 bytes and no key (RFC 7693).
+        case blake2b
 
         /// The digest of the empty input, 32 bytes (celaut-wire-facts: "Hashes and ids").
         package var type: [UInt8] {

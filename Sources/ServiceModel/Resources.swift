@@ -73,7 +73,9 @@ extension Sysresources {
 
 /// What an instance needs when it starts, and what it may grow to.
 package struct Resources: ProtoMessage {
+    /// What an instance starts with.
     package var atInit = Sysresources()
+    /// The most it may ask for while it runs; as it is packed, each value at least that of `atInit`.
     package var atMost = Sysresources()
 
     package init() {}

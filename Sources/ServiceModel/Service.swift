@@ -6,10 +6,13 @@
 package struct Service: ProtoMessage {
     /// A description for people.
     package var prose: String = ""
+    /// BOX: what it is made of and how it starts.
     package var container = Container()
+    /// API: where it answers, what, and for what money.
     package var api = Api()
+    /// NET: the networks it asks for; none is an instance that reaches its family and its node only.
     package var networks: [Network] = []
-    /// What it may ask its node to run beside it.
+    /// What it may ask its node to run beside it: sets of descendants, for whoever plans with them.
     package var possibleEnvironmentWorkload: [WorkloadScenario] = []
 
     // LIMIT: fields of a service, those of all its messages counted and its filesystem not: what people

@@ -75,7 +75,7 @@ extension ServiceDescription {
                     .tooDeep, key: "service.json", limit: UInt64(limit))
             case .tooMany(let limit):
                 throw DescriptionError(
-                    .tooLarge, key: "service.json", limit: UInt64(limit),
+                    .tooLarge, key: "service.json: values", limit: UInt64(limit),
                     actual: UInt64(limit) + 1)
             case .duplicateKey(let key): throw DescriptionError(.duplicateKey, key: key)
             }
@@ -116,7 +116,7 @@ extension Service {
             _ = try Service(decoding: encoded()[...], &budget)
         } catch {
             throw DescriptionError(
-                .tooLarge, key: "service.json", limit: UInt64(Self.fieldsMax),
+                .tooLarge, key: "service.json: fields", limit: UInt64(Self.fieldsMax),
                 actual: UInt64(Self.fieldsMax) + 1)
         }
     }

@@ -56,7 +56,8 @@ package enum ServiceJSON {
         do throws(ProtoError) {
             return try Service(decoding: bytes[...], &budget)
         } catch .tooLarge(let limit, let actual) {
-            throw CanonicalError(.tooLarge, limit: UInt64(limit), actual: UInt64(actual))
+            throw CanonicalError(
+                .tooLarge, path: "fields", limit: UInt64(limit), actual: UInt64(actual))
         } catch {
             throw CanonicalError(.malformed)
         }

@@ -1,6 +1,7 @@
 /// One possible set of descendants that a service may have running at the same time. Scenarios do
 /// not add up and have no order.
 package struct WorkloadScenario: ProtoMessage {
+    /// What runs at the same time, each with its number.
     package var workloads: [Workload] = []
 
     package init() {}
@@ -20,9 +21,11 @@ package struct WorkloadScenario: ProtoMessage {
 
 /// Some equal descendants at the same time.
 package struct Workload: ProtoMessage {
+    /// How many.
     package var count: UInt32 = 0
     /// What each of them needs.
     package var resources: Sysresources?
+    /// Which service they are of; nil where that is not said.
     package var dependency: Dependency?
 
     package init() {}

@@ -1,4 +1,5 @@
 import Interfaces
+import ServiceModel
 
 /// A box as it is printed.
 struct BoxReport: Encodable {
@@ -26,6 +27,19 @@ struct BoxReport: Encodable {
         canonicalBytes = box.canonicalBytes
         importedAt = box.importedAt
         alreadyPresent = box.alreadyPresent
+    }
+
+    /// By the name of the algorithm; those of one nobody here knows are left out.
+    static func digests(_ hashes: [Hash]) -> [String: String] {
+        let names: [(Hash.Algorithm, String)] = [
+            (.sha3, "SHA3-256"), (.sha2, "SHA-256"), (.blake2b, "BLAKE2b-256"),
+        ]
+        var digests: [String: String] = [:]
+        for hash in hashes {
+            guard let name = names.first(where: { $0.0.type == hash.type }) else { continue }
+            digests[name.1] = Hexadecimal.text(hash.value)
+        }
+        return digests
     }
 
     static let headings = ["ID", "TAGS", "SLOTS", "SIZE", "FILES", "ENTRYPOINT"]

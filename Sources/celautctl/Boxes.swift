@@ -1,7 +1,9 @@
 import ArgumentParser
 import Channel
 import Interfaces
+import ServiceModel
 import SwiftProtobuf
+import Syscalls
 
 /// `celautctl boxes`: what the node holds, and letting go of it.
 struct Boxes: ParsableCommand {
@@ -37,14 +39,28 @@ struct Boxes: ParsableCommand {
 
     struct Inspect: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Shows one box.", discussion: "Example:\n  celautctl boxes inspect redis")
+            abstract: "Shows one box: what it is known by, and its whole specification.",
+            discussion: """
+                A box can be named by any digest that is shown here.
 
-        @Argument(help: "The box: its id, a prefix of 8 digits or more, or a tag.")
+                Example:
+                  celautctl boxes inspect redis
+                  celautctl boxes inspect --digests --format json redis
+                """)
+
+        @Argument(
+            help: "The box: its id or another digest of it, a prefix of 8 digits or more, or a tag."
+        )
         var box: String
+        @Flag(help: "Compute the digests that are not known yet: all of the box is read.")
+        var digests = false
         @OptionGroup var options: NodeOptions
 
         private struct Report: Encodable {
             let box: BoxReport
+            /// By the name of the algorithm.
+            let digests: [String: String]
+            let service: SpecificationReport
             let holders: [String]
             /// Where opinions on it stand: claims, to be checked there.
             let reputationProofs: [ContractReport]
@@ -52,13 +68,22 @@ struct Boxes: ParsableCommand {
 
         func run() {
             let format = options.format
-            let request = InspectBoxRequest.with { $0.box = box }
+            let request = InspectBoxRequest.with {
+                $0.box = box
+                $0.digests = digests
+            }
             Session.run(options) { session, _ async throws(Complaint) in
-                let (reply, _) = try await session.asked { () async throws(Fault) in
-                    try await session.boxBuilder.inspectBox(request)
+                let (reply, parcel) = try await session.asked { () async throws(Fault) in
+                    guard request.digests else {
+                        return try await session.boxBuilder.inspectBox(request)
+                    }
+                    return try await session.boxBuilder.inspectBox(
+                        request, deadline: Self.digestsDeadline)
                 }
+                let hashes = reply.hashes.compactMap { try? Hash(decoding: Array($0)) }
                 let report = Report(
-                    box: BoxReport(reply.summary), holders: reply.holders,
+                    box: BoxReport(reply.summary), digests: BoxReport.digests(hashes),
+                    service: try Self.specification(parcel), holders: reply.holders,
                     reputationProofs: reply.reputationProofs.compactMap {
                         ContractReport(Array($0))
                     })
@@ -68,11 +93,35 @@ struct Boxes: ParsableCommand {
                     let holders =
                         report.holders.isEmpty ? "-" : report.holders.joined(separator: ", ")
                     let proofs = report.reputationProofs.map { ["reputation", $0.text] }
-                    let rows = report.box.rows + [["held by", holders]] + proofs
+                    let digests = report.digests.filter { $0.value != report.box.id }
+                        .sorted { $0.key > $1.key }.map { [$0.key, $0.value] }
+                    let rows =
+                        report.box.rows + digests + report.service.rows + [["held by", holders]]
+                        + proofs
                     for line in Printer.aligned(rows) { Printer.line(line) }
                 }
                 return .success
             }
+        }
+
+        // LIMIT: for reading all of a box: 256 GiB at the speed of the slowest digest.
+        private static let digestsDeadline = Duration.seconds(3_600)
+
+        private static func specification(
+            _ parcel: Parcel
+        ) throws(Complaint) -> SpecificationReport {
+            let report: SpecificationReport?
+            if let sealed = parcel.take(0),
+                let bytes = try? File.readAll(sealed, limit: ProtoField.messageBytesMax)
+            {
+                report = try? SpecificationReport(bytes)
+            } else {
+                report = nil
+            }
+            guard let report else {
+                throw Complaint("The node's answer has no specification.", code: .software)
+            }
+            return report
         }
     }
 

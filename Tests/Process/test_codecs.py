@@ -1,17 +1,20 @@
 """A box is the same in every codec, for readers that share no code with ours."""
 
 import hashlib
+import io
 import json
 import os
 import random
 import re
 import subprocess
 import tarfile
+import zipfile
 
 import pytest
 
 import boxes
 import canonical
+import facts
 import identity
 import wire_client as w
 from boxes import described, entry
@@ -101,6 +104,97 @@ def test_protoc_finds_the_documented_numbers_in_what_we_write(node):
     assert slot[1] == ["80"] and slot[2] == [{1: ['"tcp"']}] and slot[3] == [{1: ['"http"']}]
     assert [e[2] for e in slot[4]][0] == [{1: ['"3"']}]
     assert set(raw[4][0]) == {1, 2, 3, 4}
+
+
+def definition(name):
+    """Each part says where it stands."""
+    return {"tags": [f"{name} tags"], "prose": f"{name} prose", "formal": f"{name} formal"}
+
+
+WHOLE = {
+    "prose": "service prose", "architecture": {**definition("architecture"), "tags": ["linux/amd64"]},
+    "init": {"entry_path": ["start"], "xattrs": {"of init": "init xattr"}},
+    "resources": {"at_init": {"blkio_weight": 101, "cpu_period": 100_001, "cpu_quota": 50_001,
+                              "mem_limit": 100_000_001, "disk_space": 300_000_001},
+                  "at_most": {"blkio_weight": 102, "cpu_period": 100_002, "cpu_quota": 50_002,
+                              "mem_limit": 100_000_002, "disk_space": 300_000_002}},
+    "config_declaration": {"path": ["etc", "configuration"], "format": definition("config format")},
+    "node_protocol_stack": [definition("node protocol")], "envs": {"VARIABLE": definition("variable")},
+    "api": [{"port": 8_081, "transport": {**definition("transport"), "tags": ["tcp"]},
+             "protocol": [definition("slot protocol")], "mu_per_call": {"method": "77000"}}],
+    "payment_contracts": [{"ledger": definition("ledger"), "xattrs": {"address": "contract xattr"},
+                           "mu_per_unit": "88000"}],
+    "network": [{**definition("network"), "protocol_stack": [definition("peer protocol")],
+                 "environment_variable": "VARIABLE"}]}
+
+# Where protoc must find what was said, by the names of the facts.
+PLACES = {
+    "service prose": "prose", "linux/amd64": "container.architecture.tags",
+    "start": {"container.init.entry_path", "container.filesystem.branch.name"},
+    "of init": "container.init.xattrs.key",
+    "init xattr": "container.init.xattrs.value",
+    **{str(n): f"container.resources.{at}.{key}" for at, key, n in (
+        (at, key, n) for at in ("at_init", "at_most") for key, n in WHOLE["resources"][at].items())},
+    "etc": "container.config_declaration.path", "configuration": "container.config_declaration.path",
+    "VARIABLE": {"container.environment_variables.key", "network.environment_variable"},
+    "8081": "api.slot.port", "tcp": "api.slot.transport.tags", "method": "api.slot.mu_per_call.key",
+    "77000": "api.slot.mu_per_call.value.n", "address": "api.payment_contracts.contract.xattrs.key",
+    "contract xattr": "api.payment_contracts.contract.xattrs.value",
+    "88000": "api.payment_contracts.mu_per_unit.n",
+    **{f"{name} {part}": f"{place}.{part}" for name, place, parts in (
+        ("architecture", "container.architecture", ("prose", "formal")),
+        ("config format", "container.config_declaration.format", ("tags", "prose", "formal")),
+        ("node protocol", "container.node_protocol_stack", ("tags", "prose", "formal")),
+        ("variable", "container.environment_variables.value", ("tags", "prose", "formal")),
+        ("transport", "api.slot.transport", ("prose", "formal")),
+        ("slot protocol", "api.slot.protocol_stack", ("tags", "prose", "formal")),
+        ("ledger", "api.payment_contracts.contract.ledger", ("tags", "prose", "formal")),
+        ("network", "network", ("tags", "prose", "formal")),
+        ("peer protocol", "network.protocol_stack", ("tags", "prose", "formal"))) for part in parts},
+}
+
+
+def named(raw, message, seen, path=""):
+    """What protoc finds without a schema, by the names of the facts: {text or number: {place, ...}}. A
+    number that the facts do not have for a message is an error."""
+    found = {}
+    for number, values in raw.items():
+        key, inner = facts.NUMBERS[message][number]
+        seen.setdefault(message, set()).add(number)
+        place = f"{path}.{key}".lstrip(".")
+        # What the facts have as bytes is a tree, and a map's values are messages, here.
+        inner = {"container.filesystem": "Filesystem", "api.slot.mu_per_call.value": "Amount",
+                 "container.environment_variables.value": "DataFormat"}.get(place, inner)
+        for value in values:
+            if inner and isinstance(value, dict):
+                for text, places in named(value, inner, seen, place).items():
+                    found.setdefault(text, set()).update(places)
+            elif not inner:
+                text = value.strip('"') if isinstance(value, str) else None
+                found.setdefault(text, set()).add(place)
+            else:
+                assert value == '""', (place, value)
+    return found
+
+
+def test_protoc_finds_every_part_of_a_specification_under_the_number_of_the_facts(node):
+    """Each part says something of its own, and each is found where it belongs: no number of the facts is
+    without one, and nothing stands under another."""
+    _, sent = check(node, [
+        START, entry("./", kind=tarfile.DIRTYPE, mode=0o700), entry("d/", kind=tarfile.DIRTYPE),
+        entry("l", kind=tarfile.SYMTYPE, link="/target/of/it"), entry("file", b"content of it")], WHOLE)
+    seen = {}
+    found = named(canonical.decoded_raw(sent["proto3"]), "Service", seen)
+    for text, place in PLACES.items():
+        assert found.get(text) == ({place} if isinstance(place, str) else place), (text, found.get(text))
+    assert found["content of it"] == {"container.filesystem.branch.file"}
+    assert found["/target/of/it"] == {"container.filesystem.branch.link.src"}
+    assert found["/l"] == {"container.filesystem.branch.link.dst"}
+    # What is not offered here, or is of other messages.
+    missing = {message: set(numbers) - seen.get(message, set())
+               for message, numbers in facts.NUMBERS.items()}
+    assert {message: numbers for message, numbers in missing.items() if numbers} == {
+        "Service": {5}, "Sysresources": {99}}, missing
 
 
 def test_json_is_canonical_and_holds_the_tree_in_base64(node):
@@ -291,3 +385,60 @@ def test_foreign_canonical_bytes_keep_their_id_and_are_not_written_as_values(nod
             assert caught.value.code == "UNSUPPORTED" and caught.value.lines == ["proto3", "bee"], what
         node.remove_box(box.service_id)
     node.remove_box(plain.service_id)
+
+
+# What a service may have besides its tree.
+
+def many(node, count):
+    """(codec, bytes) of a service of so many networks that say nothing."""
+    box, sent = check(node, [START])
+    said = json.loads(sent["json"])
+    said["network"] = [{}] * count
+    yield "json", json.dumps(said).encode()
+    yield "json+zip", zip_with(sent["json+zip"], network=[{}] * count)
+    yield "proto3", identity.blob(2, identity.tags(1, "linux/amd64")) + b"\x22\0" * count
+
+
+def zip_with(data, container=None, **changes):
+    """A zip of the same box whose service.json says something else."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(out, "w") as other:
+        for info in archive.infolist():
+            content = archive.read(info)
+            if info.filename == "service.json":
+                said = json.loads(content) | changes
+                said["container"] |= container or {}
+                content = json.dumps(said).encode()
+            other.writestr(info, content)
+    return out.getvalue()
+
+
+def test_a_service_of_more_fields_than_there_may_be_is_refused_in_every_codec(node):
+    """A field of two bytes is a value of a hundred: what is held is bounded by their number."""
+    for codec, data in many(node, 70_000):
+        fault = refused(node, data)
+        assert (fault.code, fault.subject, fault.fault.limit) == ("TOO_LARGE", "fields", 65_536), (codec, fault)
+
+
+def test_names_in_many_spellings_are_no_more_work_than_as_many_others(node):
+    """é in two spellings, twenty times: a million names that a text's own hash takes for one. Compared
+    with each other they would take hours."""
+    def name(number):
+        return "".join("é" if number >> place & 1 else "e\u0301" for place in range(20))
+    variables = b"".join(identity.blob(7, identity.blob(1, name(n)) + identity.blob(2, b""))
+                         for n in range(60_000))
+    start = identity.filesystem({"start": ("file", 0o755, START[1])})
+    data = identity.blob(2, identity.tags(1, "linux/amd64") + identity.blob(2, start)
+                         + identity.blob(3, identity.blob(1, "start")) + variables)
+    box = import_bytes(node, data, deadline=60)
+    assert box.service_id == hashlib.sha3_256(data).digest()
+    node.remove_box(box.service_id)
+
+
+def test_a_zip_says_its_filesystem_by_its_files_alone(node):
+    _, sent = check(node, [START])
+    fault = refused(node, zip_with(sent["json+zip"], container={"filesystem": "CgUKAWESAA=="}))
+    assert (fault.code, fault.reason, fault.subject) == ("INVALID", "MALFORMED", "container.filesystem")
+    assert import_bytes(node, zip_with(sent["json+zip"], container={"filesystem": ""})).entries == 1
+    for box in node.list_boxes():
+        node.remove_box(box.service_id)

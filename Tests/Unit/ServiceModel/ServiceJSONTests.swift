@@ -105,6 +105,42 @@ struct ServiceJSONTests {
         }
     }
 
+    @Test("takes a whole number however JSON writes it, and no other")
+    func numbers() throws {
+        for number in ["80", "80.0", "8e1", "8E+1", "0.8e2", "800e-1"] {
+            let text = #"{"api":{"slot":[{"port":"# + number + "}]}}"
+            let read = try read(ServiceJSONReader(), Array(text.utf8)).service
+            #expect(read.api.slots.map(\.port) == [80], "\(number)")
+        }
+        for number in ["80.5", "-1", "-0.5", "4294967296", "1e20", "true", "null1"] {
+            let text = #"{"api":{"slot":[{"port":"# + number + "}]}}"
+            #expect(throws: CanonicalError.self, "\(number)") {
+                try read(ServiceJSONReader(), Array(text.utf8))
+            }
+        }
+        // Past it a double is no whole number that was meant.
+        let resources: (String) -> [UInt8] = {
+            Array((#"{"container":{"resources":{"atMost":{"memLimit":"# + $0 + "}}}}").utf8)
+        }
+        let most = try read(ServiceJSONReader(), resources("9007199254740992.0")).service
+        #expect(most.container.resources?.atMost.memLimit == 1 << 53)
+        #expect(throws: CanonicalError.self) {
+            try read(ServiceJSONReader(), resources("9007199254740994.0"))
+        }
+    }
+
+    @Test("is refused at the byte that is wrong, before the filesystem and behind it")
+    func offsets() {
+        let before = #"{"container":{x"filesystem":"CgUKAWESAA=="}}"#
+        let after = #"{"container":{"filesystem":"CgUKAWESAA==","init":{},}}"#
+        for (text, offset) in [(before, 14), (after, after.utf8.count - 2)] {
+            let error = #expect(throws: CanonicalError.self) {
+                try read(ServiceJSONReader(), Array(text.utf8))
+            }
+            #expect(error?.condition == .malformed && error?.offset == UInt64(offset), "\(text)")
+        }
+    }
+
     @Test("is not written for a service whose bytes say more than its values")
     func notExpressible() throws {
         var dependency = Dependency()
@@ -165,6 +201,18 @@ struct JSONWriterTests {
                 + "\"\u{FB33}\":3}")
     }
 
+    // RFC 8785, 3.2.2.3: a number is a double, however many digits it was written with.
+    @Test(
+        "writes whole numbers past those of a double as the double they are",
+        arguments: [
+            ("9007199254740992", "9007199254740992"), ("9007199254740993", "9007199254740992"),
+            ("-9007199254740993", "-9007199254740992"),
+            ("9223372036854775807", "9223372036854776000"), ("-0", "0"), ("1.0", "1"),
+        ])
+    func wholeNumbers(text: String, written: String) throws {
+        #expect(try canonical(text) == written)
+    }
+
     // RFC 8785, appendix B.
     @Test(
         "writes numbers as ECMAScript does",
@@ -178,7 +226,10 @@ struct JSONWriterTests {
             (0x3eb0_c6f7_a0b5_ed8c, "9.999999999999997e-7"), (0x3eb0_c6f7_a0b5_ed8d, "0.000001"),
             (0x41b3_de43_5555_5553, "333333333.3333332"),
             (0xbecb_f647_612f_3696, "-0.0000033333333333333333"),
-            (0x4314_3ff3_c1cb_0959, "1424953923781206.2"), (0x8000_0000_0000_0000, "0"),
+            (0x4314_3ff3_c1cb_0959, "1424953923781206.2"),
+            (0x4340_0000_0000_0001, "9007199254740994"),
+            (0x43e0_0000_0000_0000, "9223372036854776000"),
+            (0x8000_0000_0000_0000, "0"),
         ])
     func numbers(bits: UInt64, text: String) {
         #expect(
