@@ -30,6 +30,22 @@ Pair: key=1 value=2
 """
 
 
+def numbers():
+    """{message: {number: (name, the message it is or None)}}."""
+    table = {}
+    for line in MESSAGES.strip().splitlines():
+        message, fields = line.split(": ")
+        for text in fields.split():
+            head, _, inner = text.partition(":")
+            key, number = head.split("=")
+            kind = "Pair" if number.endswith("()") else inner or None
+            table.setdefault(message, {})[int(number.rstrip("*#()"))] = (key, kind)
+    return table
+
+
+NUMBERS = numbers()
+
+
 def classes():
     """Text and bytes alike are bytes here, and every field is one that may be absent: what is read is
     written again as it was, or not at all."""
