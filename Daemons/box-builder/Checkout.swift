@@ -87,7 +87,7 @@ struct Checkout {
             for attribute in extended {
                 try File.setAttribute(directory, attribute.name, attribute.value)
             }
-            try File.setMode(directory, attributes.permissions)
+            try File.setMode(directory, attributes.permissionsInside)
             try File.setTimes(
                 at: parent, name, nanoseconds: attributes.modifiedNanoseconds)
         }
@@ -111,7 +111,7 @@ struct Checkout {
         for attribute in entry.extended {
             try File.setAttribute(file, attribute.name, attribute.value)
         }
-        try File.setMode(file, entry.attributes.permissions)
+        try File.setMode(file, entry.attributes.permissionsInside)
     }
 
     private func wrap<Value: ~Copyable>(

@@ -47,7 +47,7 @@ struct CheckoutCheck {
         status.kind == kind
             && owner.map { $0 == (status.uid, status.gid) } ?? true
             // A link's mode cannot be set, and means nothing.
-            && (kind == .symlink || status.permissions == attributes.permissions)
+            && (kind == .symlink || status.permissions == attributes.permissionsInside)
             && status.modifiedNanoseconds == Int64(attributes.modifiedNanoseconds)
     }
 

@@ -58,7 +58,7 @@ extension ErofsTree {
 extension ErofsTree.Attributes {
     init(_ attributes: FileAttributes) {
         self.init(
-            permissions: attributes.permissions, uid: attributes.uid, gid: attributes.gid,
+            permissions: attributes.permissionsInside, uid: attributes.uid, gid: attributes.gid,
             modifiedSeconds: attributes.modifiedNanoseconds / 1_000_000_000,
             modifiedNanoseconds: UInt32(attributes.modifiedNanoseconds % 1_000_000_000))
     }

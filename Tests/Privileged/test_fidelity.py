@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 import boxes
+import identity
 import projects
 import wire_client as w
 from boxes import described, entry
+from identity import blob
 from mounts import OpenedBox
 from node import Node
 
@@ -434,12 +436,37 @@ def test_what_a_box_keeps_of_an_entry_and_what_not_is_the_same_for_both_kinds_of
     assert_same(ours, normalised(unpacked(folder)))
     with node.connect("box-builder", "BoxBuilder") as connection, \
             OpenedBox(connection, box.service_id.hex(), "sparse") as opened:
-        sparse = os.stat("sparse", dir_fd=opened.root)
-        assert sparse.st_size == (16 << 20) + 3 and sparse.st_blocks * 512 < 1 << 20
+        sparse = os.open("sparse", os.O_RDONLY, dir_fd=opened.root)
+        assert os.fstat(sparse).st_size == (16 << 20) + 3
+        # Where the first hole is, and the data behind it: the blocks an overlay tells are of no file.
+        assert os.lseek(sparse, 0, os.SEEK_HOLE) < 1 << 20
+        assert os.lseek(sparse, 1 << 20, os.SEEK_DATA) > 15 << 20
+        os.close(sparse)
         again = os.stat("hard", dir_fd=opened.root), os.stat("full", dir_fd=opened.root)
         assert [status.st_nlink for status in again] == [1, 1]
     assert node.command("boxes", "verify").returncode == 0
     node.remove_box(box.service_id)
+
+
+def test_a_package_keeps_its_set_id_bits_and_no_root_has_them(node, tmp_path):
+    """They are part of its id; in a root nothing changes who a program runs as."""
+    def branch(name, mode, content, field=2):
+        return blob(1, blob(1, name) + blob(field, content) + identity.attributes(mode))
+    tree = (branch("both", 0o106755, b"x") + branch("start", 0o100755, b"#!/bin/sh\n")
+            + branch("sticky", 0o043777, branch("in", 0o102711, b""), field=4))
+    whole = blob(2, identity.tags(1, "linux/amd64") + blob(2, tree) + blob(3, blob(1, "start")))
+    file, back = tmp_path / "box.celaut", tmp_path / "back.celaut"
+    file.write_bytes(whole)
+    box = json.loads(node.command("boxes", "import", file, "--format", "json").stdout)["id"]
+    assert box == hashlib.sha3_256(whole).hexdigest()
+    with node.connect("box-builder", "BoxBuilder") as connection, \
+            OpenedBox(connection, box, "fidelity") as opened:
+        assert {path: one["mode"] for path, one in entries(opened.root).items()} == {
+            "start": "0o755", "both": "0o755", "sticky": "0o1777", "sticky/in": "0o711"}
+    assert node.command("boxes", "export", box, "-o", back).returncode == 0
+    assert back.read_bytes() == whole
+    assert node.command("boxes", "verify").returncode == 0
+    node.remove_box(bytes.fromhex(box))
 
 
 def test_directories_within_directories_are_shown_to_the_bound(node):
