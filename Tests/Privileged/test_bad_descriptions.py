@@ -8,7 +8,7 @@ import pytest
 import boxes
 import wire_client as w
 from boxes import described, entry
-from node import Traces, files_below, nothing_new_since, wait_until
+from node import Traces, nothing_new_since, store_of, wait_until
 
 TREE = boxes.tar_bytes([
     entry("probe", b"\x7fELF"), entry("plain", b"no program", mode=0o644),
@@ -63,11 +63,10 @@ BAD = {
 
 @pytest.fixture(autouse=True)
 def nothing_is_stored(node):
-    listed, files, traces = node.list_boxes(), files_below(node.state / "box-builder"), Traces()
+    listed, store, traces = node.list_boxes(), store_of(node), Traces()
     yield
     assert node.list_boxes() == listed
-    wait_until(
-        lambda: files_below(node.state / "box-builder") == files, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == store, 5, "the store has what it had")
     nothing_new_since(traces)
 
 

@@ -17,7 +17,7 @@ import identity
 import wire_client as w
 from boxes import described, entry
 from identity import blob
-from node import files_below
+from node import store_of
 from test_exchange import export, import_bytes
 
 # Names on the way to an entry, its own counted.
@@ -150,8 +150,8 @@ def test_every_source_goes_to_the_same_depth_and_gives_the_same_box(node, tmp_pa
 @pytest.mark.parametrize("depth", [DEPTH + 1, 100])
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_refuses_what_is_deeper_by_one_rule(node, tmp_path, source, depth):
-    before = files_below(node.state / "box-builder")
+    before = store_of(node)
     with pytest.raises(w.Fault) as caught:
         source(node, depth, tmp_path)
     assert caught.value.reason == "TOO_DEEP" and caught.value.fault.limit == DEPTH, caught.value
-    assert not node.list_boxes() and files_below(node.state / "box-builder") == before
+    assert not node.list_boxes() and store_of(node) == before

@@ -356,6 +356,23 @@ def test_several_boxes_go_one_after_the_other(node, other, two, way):
         other.remove_box(one)
 
 
+@pytest.mark.parametrize("way", ["directory", "stream"])
+def test_a_box_for_another_machine_is_moved_and_inspected_and_refused_at_start_there(node, other, way):
+    made = node.import_box(boxes.tar_bytes([entry("start", START), entry("large", LARGE)]),
+                           described(PLAIN, architecture="linux/arm64")).service_id
+    where = ["--to", other.runtime] if way == "directory" else ["--over", shlex.join(
+        map(str, [CELAUTCTL, "boxes", "receive", "--runtime", other.runtime]))]
+    done = node.command("boxes", "send", made.hex(), *where)
+    node.remove_box(made)
+    assert done.returncode == 0, done.stderr
+    inspected = other.command("boxes", "inspect", made.hex(), "--format", "json")
+    assert json.loads(inspected.stdout)["box"]["architecture"] == "linux/arm64"
+    refused = other.command("run", made.hex())
+    assert refused.returncode != 0 and "linux/arm64" in refused.stderr, refused.stderr
+    assert not other.list_services()
+    forget(other, made)
+
+
 def test_of_several_boxes_what_arrived_before_one_that_is_not_there_stays(node, other, two):
     over = shlex.join(map(str, [CELAUTCTL, "boxes", "receive", "--runtime", other.runtime]))
     done = node.command("boxes", "send", two[0].hex(), "nobody", two[1].hex(), "--over", over)
