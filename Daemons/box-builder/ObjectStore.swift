@@ -1,4 +1,4 @@
-import Interfaces
+package import Interfaces
 package import ServiceModel
 import Synchronization
 package import Syscalls
@@ -212,7 +212,7 @@ package final class ObjectStore: Sendable {
     }
 
     /// Gives a turn to make the root of a box: to one at a time.
-    func withTurn(
+    package func withTurn(
         toMake id: ServiceID, _ body: () throws(Fault) -> Void
     ) throws(Fault) {
         try turns.with(id, body)
@@ -383,24 +383,4 @@ package final class ObjectStore: Sendable {
 extension ContentDigest {
     /// What its folder is named by.
     var firstByte: UInt8 { bytes[0] }
-}
-
-/// The id of a service: 32 bytes.
-package struct ServiceID: Hashable, Sendable, Comparable, CustomStringConvertible {
-    // A content's digest has the same form: 32 bytes in four words.
-    private let words: ContentDigest
-
-    package init?(_ bytes: some Collection<UInt8>) {
-        guard let words = ContentDigest(bytes) else { return nil }
-        self.words = words
-    }
-
-    package var bytes: [UInt8] { words.bytes }
-    /// 64 lower-case hexadecimal digits.
-    package var description: String { words.hex }
-    var imageName: String { "\(words.hex).erofs" }
-
-    package static func < (left: Self, right: Self) -> Bool {
-        left.words < right.words
-    }
 }

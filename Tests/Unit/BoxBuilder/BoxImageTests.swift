@@ -147,11 +147,4 @@ extension StoreFixture {
     fileprivate func images() throws -> Set<String> {
         try files().filter { $0.hasPrefix("images/") }
     }
-
-    fileprivate func findings() throws -> [StoreFinding] {
-        var verifier = try StoreVerifier(store, index, box: "")
-        var findings: [StoreFinding] = []
-        while !verifier.isOver { findings += try verifier.step() }
-        return findings
-    }
 }

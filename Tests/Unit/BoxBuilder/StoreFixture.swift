@@ -85,6 +85,14 @@ final class StoreFixture {
             id, objects, neededImage: index.has, needed: index.needed(among:))
     }
 
+    /// What is wrong with it.
+    func findings() throws -> [StoreFinding] {
+        var verifier = try StoreVerifier(store, index, box: "")
+        var findings: [StoreFinding] = []
+        while !verifier.isOver { findings += try verifier.step() }
+        return findings
+    }
+
     /// What the form of a box takes among the contents.
     func formBytes(_ box: BoxSummary) throws -> UInt64 {
         try index.find(box.hex).0.form?.bytes ?? 0

@@ -168,22 +168,6 @@ struct StoreTests {
         #expect(try fixture.index.has(try #require(ServiceID(box.serviceIDBytes))))
     }
 
-    @Test("makes no box of a content that was cut or grew", arguments: [5, 7])
-    func wrongLength(bytes: UInt64) throws {
-        let fixture = try StoreFixture()
-        try fixture.add(.box("shared"))
-        // sha256 of "shared".
-        let place =
-            "a4/d26868017c0ccffe2efe50944ef4211834660cca834c6e9f86dec6a88246fa"
-        let objects = fixture.store.folder("objects")
-        try File.setMode(try File.open(at: objects.descriptor, place), 0o600)
-        try File.setSize(try File.open(at: objects.descriptor, place, .readWrite), bytes: bytes)
-        let files = try fixture.files()
-        let fault = #expect(throws: Fault.self) { try fixture.add(.box("shared", "more")) }
-        #expect(fault?.code == .corrupt)
-        #expect(try fixture.files() == files)
-    }
-
     @Test("stores a form again that is missing when the same tree is imported")
     func missingForm() throws {
         let fixture = try StoreFixture()
