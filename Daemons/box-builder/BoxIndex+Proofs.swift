@@ -20,6 +20,18 @@ extension BoxIndex {
         }
     }
 
+    /// The same with those that a box has, where it is there.
+    package func check(_ proofs: [Contract], addedTo id: ServiceID) throws(Fault) {
+        guard !proofs.isEmpty else { return }
+        let all = Set(proofs.map { $0.encoded() }).union(try self.proofs(of: id))
+        let bytes = all.reduce(0) { $0 + $1.count }
+        guard bytes <= Self.proofsBytesMax else {
+            throw .tooLarge(
+                subject: "reputation_proofs", limit: UInt64(Self.proofsBytesMax),
+                actual: UInt64(bytes))
+        }
+    }
+
     /// Adds proofs to those of a box; none where it is not there any more.
     package func addProofs(_ proofs: [Contract], to id: ServiceID) throws(Fault) {
         guard !proofs.isEmpty else { return }

@@ -49,6 +49,8 @@ package struct PackageImporter: Sendable {
                 importedAt: now)
             record.form = result.form
             try Self.check(record)
+            // Before the box has its tag: what is refused changes nothing.
+            try index.check(said.proofs, addedTo: result.id)
             summary = try importer.keep(
                 record, result.tree, contents,
                 isStored: contents.made.isEmpty && forms.made.isEmpty,

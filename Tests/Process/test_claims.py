@@ -133,3 +133,18 @@ def test_a_link_that_cannot_be_is_refused_by_what_is_wrong(node, target, code, r
     link = blob(1, blob(1, "l") + blob(3, blob(1, target) + blob(2, "/l")))
     fault = refused(node, service(branch("start", START, 0o100755) + link))
     assert (fault.code, fault.subject) == (code, "l") and (reason is None or fault.reason == reason), fault
+
+
+def test_proofs_that_are_too_many_for_a_box_leave_it_and_its_tags_as_they_were(node):
+    """Two packages of one box, each within the bound and both together past it."""
+    def proofs(first):
+        return b"".join(blob(3, blob(1, blob(1, f"{number}" * 200))) for number in range(first, first + 20))
+    box = import_bytes(node, expanded(proofs(100)), tag="first").service_id
+    try:
+        fault = refused(node, expanded(proofs(200)), tag="second")
+        assert (fault.code, fault.subject) == ("TOO_LARGE", "reputation_proofs"), fault
+        assert fault.fault.limit == 16_384 < fault.fault.actual
+        # The same ones again are no more.
+        assert import_bytes(node, expanded(proofs(100)), tag="first").already_present
+    finally:
+        node.remove_box(box)
