@@ -221,7 +221,8 @@ struct SealedArchiveTests {
 
     private func read(_ bytes: [UInt8]) throws -> FileTree {
         try BoxSource.read(
-            try Memfd.sealed(bytes), BoxSource.Options(kind: .tree, isSealed: true), into: MemorySink(),
+            try Memfd.sealed(bytes), BoxSource.Options(kind: .tree, isSealed: true),
+            into: MemorySink(),
             open: { _ throws(Fault) in throw Fault(.notFound) }, progress: { _, _ in },
             isCancelled: { false })
     }
@@ -247,18 +248,21 @@ struct SealedArchiveTests {
 
     @Test("may have its end word in pieces")
     func pieces() throws {
-        let pipe = try Pipe()
-        let bytes = Self.archive + Self.word
-        let writing = SharedDescriptor(try pipe.writing.duplicate())
-        let reading = pipe.keepReading()
-        let thread = try Thread(name: "pieces") {
-            for byte in bytes { try? File.writeAll(writing.descriptor, [byte]) }
-        }
+        let reading = try Self.sent(Self.archive + Self.word)
         let tree = try BoxSource.read(
             reading, BoxSource.Options(kind: .tree, isSealed: true), into: MemorySink(),
             open: { _ throws(Fault) in throw Fault(.notFound) }, progress: { _, _ in },
             isCancelled: { false })
-        thread.join()
         #expect(tree.count == 1)
+    }
+
+    /// A pipe into which bytes are written one by one. Nobody else has its other end, so that it ends.
+    private static func sent(_ bytes: [UInt8]) throws -> Descriptor {
+        let pipe = try Pipe()
+        let writing = SharedDescriptor(try pipe.writing.duplicate())
+        _ = try Thread(name: "pieces") {
+            for byte in bytes { try? File.writeAll(writing.descriptor, [byte]) }
+        }
+        return pipe.keepReading()
     }
 }
