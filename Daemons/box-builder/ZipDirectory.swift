@@ -52,8 +52,8 @@ struct ZipDirectory: ~Copyable {
             }
             let record = try read(46, at: offset)
             let lengths = [28, 30, 32].map { Int(Self.number(record, $0, 2)) }
-            try check(record)
             let name = try read(lengths[0], at: offset + 46)
+            try check(record, name)
             let local = try local(
                 record, extra: offset + 46 + UInt64(lengths[0]), bytes: lengths[1])
             let head = try read(30, at: local)
@@ -72,11 +72,11 @@ struct ZipDirectory: ~Copyable {
     }
 
     /// An entry that Unix made is a file, a directory or a link: libarchive would make others files.
-    private borrowing func check(_ record: [UInt8]) throws(Fault) {
+    private borrowing func check(_ record: [UInt8], _ name: [UInt8]) throws(Fault) {
         let isUnix = record[5] == 3
         let type = UInt32(Self.number(record, 40, 2)) & 0o170000
         guard !isUnix || [0, 0o100000, 0o040000, 0o120000].contains(type) else {
-            throw .invalid(.specialFile, subject: "zip")
+            throw .invalid(.specialFile, subject: EntryPath.shown(name))
         }
     }
 
@@ -133,7 +133,12 @@ struct ZipDirectory: ~Copyable {
         let end = try read(tail, at: bytes - UInt64(tail))
         var place = end.count - 22
         while place >= 0, !Self.starts(end[place...], [0x50, 0x4B, 0x05, 0x06]) { place -= 1 }
-        guard place >= 0 else { throw .invalid(.truncated, subject: "zip") }
+        guard place >= 0 else {
+            // What does not begin as one has no end that could be missing.
+            guard Self.starts(end.count == Int(bytes) ? end : try read(2, at: 0), [0x50, 0x4B])
+            else { throw malformed }
+            throw .invalid(.truncated, subject: "zip")
+        }
         let offset = Self.number(end, place + 16, 4)
         guard offset == 0xFFFF_FFFF || Self.number(end, place + 10, 2) == 0xFFFF else {
             return offset

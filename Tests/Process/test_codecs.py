@@ -253,6 +253,19 @@ def test_a_zip_that_is_no_box_is_refused(node, entries):
     refused(node, zip_of(*entries))
 
 
+def test_a_device_in_a_zip_is_refused_by_its_name(node):
+    for mode in (0o020666, 0o060660, 0o010644, 0o140755):
+        fault = refused(node, zip_of(STARTS, ("filesystem/dev/odd", mode, b"")))
+        assert (fault.reason, fault.subject) == ("SPECIAL_FILE", "filesystem/dev/odd"), fault
+
+
+@pytest.mark.parametrize("data", [b"x", b"no zip at all", b"P" * 100_000, b"\0" * 100_000])
+def test_what_is_no_zip_is_not_said_to_be_half_of_one(node, data):
+    fault = refused(node, data, codec=w.box.CODEC_JSON_ZIP)
+    assert (fault.code, fault.reason, fault.subject) == ("INVALID", "MALFORMED", "zip"), fault
+    assert refused(node, zip_of(STARTS)[:-1], codec=w.box.CODEC_JSON_ZIP).reason == "TRUNCATED"
+
+
 def test_a_zip_bomb_is_refused_before_it_fills_the_disk(node):
     fault = refused(node, zip_of(STARTS, ("filesystem/bomb", 0o100644, bytes(1_600_000_000))))
     assert fault.code == "TOO_LARGE" and fault.subject == "bomb"
