@@ -1,8 +1,7 @@
 /// What a developer writes about a service: `service.json` (celaut-wire-facts, "Project files").
 ///
 /// Keeps true: every key is understood or refused by its path ("resources.at_init.mem_limit"); a
-/// description that is accepted is honoured whole. Refuses as not offered: read-only file systems
-/// and workloads that a service may ask for.
+/// description that is accepted is honoured whole. Refuses as not offered: read-only file systems.
 package struct ServiceDescription: Equatable, Sendable {
     package var service: Service
     /// The names to list the box under, not part of the service.
@@ -100,6 +99,7 @@ extension ServiceDescription {
         service.api.slots = try object.slots()
         service.api.paymentContracts = try object.paymentContracts()
         service.networks = try object.networks()
+        service.possibleEnvironmentWorkload = try object.scenarios()
         reputationProofs = try object.reputationProofs()
         shares = try object.shares(used: [
             service.container.initial.entryPath, service.container.configDeclaration?.path ?? [],
@@ -220,8 +220,11 @@ extension DescriptionObject {
         return Resources(atInit: initial, atMost: most.map(initial.maximum) ?? initial)
     }
 
-    private mutating func sysresources() throws(DescriptionError) -> Sysresources {
-        var values = Sysresources.standard
+    /// - Parameter values: of what is not said.
+    mutating func sysresources(
+        over values: Sysresources = .standard
+    ) throws(DescriptionError) -> Sysresources {
+        var values = values
         if let bytes = try natural("mem_limit") {
             try atLeast(Sysresources.memoryBytesMin, bytes, "mem_limit")
             values.memLimit = bytes
@@ -306,13 +309,6 @@ extension DescriptionObject {
         case .bool(true):
             throw DescriptionError(.unsupported, key: path("read_only_filesystem"))
         default: throw DescriptionError(.wrongType, key: path("read_only_filesystem"))
-        }
-        let key = "possible_environment_workload"
-        switch take(key) {
-        case nil, .null: break
-        case .array(let elements) where elements.isEmpty: break
-        case .object(let members) where members.isEmpty: break
-        default: throw DescriptionError(.unsupported, key: path(key))
         }
     }
 }

@@ -18,7 +18,8 @@ WHOLE = described(
     init={"entry_path": ["start"], "xattrs": {"stop": "term"}},
     envs={"LEVEL": {"tags": ["integer"], "prose": "1 to 9"}, "NAME": None},
     config_declaration={"path": ["etc", "node"], "format": "celaut"},
-    resources={"at_init": {"mem_limit": 64 << 20}, "at_most": {"mem_limit": 128 << 20, "cpu_quota": 5000, "cpu_period": 10_000}},
+    resources={"at_init": {"mem_limit": 64 << 20, "cpu_quota": 2000, "cpu_period": 10_000},
+               "at_most": {"mem_limit": 128 << 20, "cpu_quota": 5000, "cpu_period": 10_000}},
     node_protocol_stack=["http/2", {"tags": ["grpc"], "formal": "service Gateway"}],
     api=[{"port": 8080, "transport": "tcp", "protocol": ["http"], "mu_per_call": {"solve": 3},
           "methods": {"solve": {"input": "dimacs", "output": {"tags": ["json"], "prose": "the model"}},
@@ -28,6 +29,8 @@ WHOLE = described(
     reputation_proofs=[{"ledger": "ergo", "xattrs": {"token": "abc"}}],
     network=[{"tags": ["bitcoin-mainnet"], "prose": "peers", "protocol_stack": ["tcp", "bitcoin"],
               "environment_variable": "NAME"}],
+    possible_environment_workload=[{"workloads": [
+        {"count": 3, "dependency": "ab" * 32, "resources": {"mem_limit": 32 << 20}}]}],
     shared_filesystems=[{"path": "/srv", "role": "shared", "access": "ro", "tag": "data"}])
 
 
@@ -53,6 +56,7 @@ def test_every_part_of_a_description_is_shown(node, box):
                  "method status -", "cost function wasm (4 bytes of formal description)",
                  "paid through ergo, address=9f, 70 for one unit",
                  "network bitcoin-mainnet (peers), speaking tcp bitcoin, with the same NAME",
+                 f"workload 1 3 of {'ab' * 32} with memory 32.0 MiB",
                  "shared directory /srv ro as data", "reputation ergo token=abc"]:
         assert said in table, (said, table)
 

@@ -1,6 +1,5 @@
 """What is said of a box beside it: where opinions on it stand."""
 
-import hashlib
 import json
 
 import pytest
@@ -67,7 +66,5 @@ def test_more_opinions_than_are_kept_are_refused_and_leave_nothing(node):
         node.import_box(boxes.tar_bytes([boxes.entry("start", START)]), described(
             PLAIN, reputation_proofs=[{"ledger": "l", "xattrs": {"k": f"{n}" + "x" * 1_000}} for n in range(17)]))
     assert (caught.value.code, caught.value.subject) == ("TOO_LARGE", "reputation_proofs")
-    # Metadata that is none says nothing of the box, which is what its bytes are.
-    box = import_bytes(node, bee.package(bee.chunks(whole), about=b"\xff\xff"))
-    assert box.service_id == hashlib.sha3_256(whole).digest() and not about(node, box.service_id)
-    node.remove_box(box.service_id)
+    fault = refused(node, bee.package(bee.chunks(whole), about=b"\xff\xff"))
+    assert (fault.reason, fault.subject) == ("MALFORMED", "package: metadata"), fault

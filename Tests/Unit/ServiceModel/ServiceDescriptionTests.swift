@@ -167,8 +167,20 @@ private let long = String(repeating: "t", count: 129)
                                        {"path": "/b", "role": "shared", "tag": "t"}]
                 """#, .duplicateKey, "shared_filesystems[1].path"),
             Refusal(
-                #""possible_environment_workload": [1]"#, .unsupported,
+                #""possible_environment_workload": {"a": 1}"#, .wrongType,
                 "possible_environment_workload"),
+            Refusal(
+                #""possible_environment_workload": [{}]"#, .missingKey,
+                "possible_environment_workload[0].workloads"),
+            Refusal(
+                #""possible_environment_workload": [{"workloads": [{"count": 2}]}]"#, .missingKey,
+                "possible_environment_workload[0].workloads[0].dependency"),
+            Refusal(
+                #""possible_environment_workload": [{"workloads": [{"count": 0}]}]"#, .outOfRange,
+                "possible_environment_workload[0].workloads[0].count", 1, 0),
+            Refusal(
+                #""possible_environment_workload": [{"workloads": [{"dependency": "abcd"}]}]"#,
+                .malformed, "possible_environment_workload[0].workloads[0].dependency"),
         ])
     func refuses(_ refusal: Refusal) {
         let error = #expect(throws: DescriptionError.self) { try read(refusal.text) }
@@ -339,6 +351,27 @@ private let long = String(repeating: "t", count: 129)
         #expect(throws: DescriptionError(.wrongType, key: "api[0].transport")) {
             try read(#""api": [{"port": 1, "transport": ["tcp", "udp"]}]"#)
         }
+    }
+
+    @Test("What a service may run beside it is carried with what it says, and nothing it does not")
+    func workloads() throws {
+        let id = String(repeating: "ab", count: 32)
+        let said = try read(
+            #"""
+            "possible_environment_workload": [{"workloads": [
+                {"count": 3, "dependency": "\#(id)", "resources": {"mem_limit": 8000000}},
+                {"dependency": {"id": "\#(id)", "on_filesystem": true}}
+            ]}, {"workloads": [{"dependency": "\#(id)"}]}]
+            """#
+        ).service.possibleEnvironmentWorkload
+        #expect(said.map(\.workloads.count) == [2, 1])
+        #expect(said[0].workloads.map(\.count) == [3, 1])
+        #expect(said[0].workloads[0].resources == Sysresources(memLimit: 8_000_000))
+        #expect(said[0].workloads[1].resources == nil)
+        #expect(said[0].workloads.map { $0.dependency?.onFilesystem } == [false, true])
+        #expect(
+            said[1].workloads[0].dependency?.hashes
+                == [Hash(.sha3, value: [UInt8](repeating: 0xAB, count: 32))])
     }
 
     @Test("What asks for nothing that is not offered is accepted")
