@@ -8,8 +8,8 @@ package import Syscalls
 /// is told is all or nothing. Refuses nothing by name: who tells too much, too little or nonsense has
 /// told nothing, and the archive speaks for itself.
 package enum ToldTree {
-    // LIMIT: entries that are told. An import has the told tree beside the one that is read, and stays
-    // within the same 64 MiB; a larger tree is hashed when it was read.
+    // LIMIT: entries that are told, and their attributes. An import has the told tree beside the one that
+    // is read, and stays within the same 64 MiB; a larger tree is hashed when it was read.
     package static let entriesMax = 65_536
 
     // LIMIT: bytes of all that is told, for as many entries of the length that paths have. As above.
@@ -40,7 +40,7 @@ package enum ToldTree {
             while let bytes = try more(descriptor, isCancelled) {
                 try reader.feed(bytes)
                 while let entry = try reader.next() {
-                    entries += 1
+                    entries += 1 + entry.header.userAttributes.count
                     let left = TarTree.contentBytesMax - contentBytes
                     guard entries <= entriesMax, entry.contentBytes <= left else { return nil }
                     contentBytes += entry.contentBytes

@@ -165,6 +165,17 @@ struct ToldTreeTests {
             }
         }
         #expect(try many.read() == nil)
+        var attribute = ToldAttribute()
+        attribute.nameBytes = Array("user.x".utf8)
+        var noted = Told()
+        for number in 0..<132 {
+            noted = noted.adding {
+                $0.pathBytes = Array("\(number)".utf8)
+                $0.kind = .directory
+                $0.attributes = Array(repeating: attribute, count: 500)
+            }
+        }
+        #expect(try noted.read() == nil)
     }
 
     @Test("may come a byte at a time")
