@@ -15,6 +15,8 @@ enum SpecificationFields {
         case number
         case blob
         case message([UInt64: Member])
+        /// A definition whose formal description may be what a service says of its methods.
+        case layer
     }
 
     private struct Member: Sendable {
@@ -80,32 +82,40 @@ enum SpecificationFields {
             }
             if member.isRepeated { own += "[\(seen[field.number, default: 0])]" }
             seen[field.number, default: 0] += 1
-            guard case .message = member.shape else {
+            switch member.shape {
+            case .message, .layer: try add(try field.blob(), member.shape, own, &fields)
+            case .text, .number, .blob:
                 fields.append(Field(path: own, value: try shown(field, member.shape)))
-                continue
             }
-            try add(try field.blob(), member.shape, own, &fields)
         }
     }
 
     private static func add(
         _ bytes: [UInt8], _ shape: Shape, _ path: String, _ fields: inout [Field]
     ) throws(ProtoError) {
-        guard case .message(let members) = shape else {
-            fields.append(Field(path: path, value: shown(bytes)))
-            return
+        switch shape {
+        case .message(let members):
+            try add(bytes, members, path, &fields)
+            // One that is there and says nothing.
+            if bytes.isEmpty { fields.append(Field(path: path, value: "")) }
+        case .layer: try add(bytes, try isApp(bytes) ? appLayer : definition, path, &fields)
+        case .text, .number, .blob: fields.append(Field(path: path, value: shown(bytes)))
         }
-        let count = fields.count
-        try add(bytes, members, path, &fields)
-        // One that is there and says nothing.
-        if fields.count == count { fields.append(Field(path: path, value: "")) }
+    }
+
+    /// Whether a protocol of a slot has the service's own methods in it, and they can be read.
+    private static func isApp(_ bytes: [UInt8]) throws(ProtoError) -> Bool {
+        let layer = try ProtocolDefinition(decoding: bytes)
+        guard layer.tags.contains(AppProtocol.tag) else { return false }
+        var fields: [Field] = []
+        return (try? add(layer.formal, appProtocol, "", &fields)) != nil
     }
 
     private static func shown(_ field: ProtoField, _ shape: Shape) throws(ProtoError) -> String {
         switch shape {
         case .text: return try field.text()
         case .number: return String(try field.unsigned())
-        case .blob, .message:
+        case .blob, .message, .layer:
             if let bytes = try? field.blob() { return shown(bytes) }
             return String(try field.unsigned())
         }
@@ -125,6 +135,18 @@ enum SpecificationFields {
     private static let definition: [UInt64: Member] = [
         1: .many("tags", .text), 2: Member("prose", .text), 3: Member("formal", .blob),
     ]
+    private static let appProtocol: [UInt64: Member] = [
+        1: .map(
+            "methods",
+            .message([
+                1: Member("input", .message(definition)),
+                2: Member("output", .message(definition)),
+            ])),
+        2: Member("cost_function", .message(definition)),
+    ]
+    private static let appLayer: [UInt64: Member] = definition.merging([
+        3: Member("formal", .message(appProtocol))
+    ]) { $1 }
     private static let amount: [UInt64: Member] = [1: Member("n", .text)]
     private static let contract: [UInt64: Member] = [
         1: Member("ledger", .message(definition)), 2: .map("xattrs", .blob),
@@ -155,7 +177,7 @@ enum SpecificationFields {
             "slot",
             .message([
                 1: Member("port", .number), 2: Member("transport", .message(definition)),
-                3: .many("protocol_stack", .message(definition)),
+                3: .many("protocol_stack", .layer),
                 4: .map("mu_per_call", .message(amount)),
             ])),
         2: .many(
