@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import re
 import sqlite3
+import subprocess
 
 import pytest
+from google.protobuf import json_format
 
 import boxes
+import canonical
 import wire_client as w
 from boxes import described, entry
 from test_exchange import export, import_bytes
@@ -121,3 +125,26 @@ def test_a_digest_that_was_altered_in_the_index_names_nothing_and_is_found(node,
     assert "digest" in node.command("boxes", "verify", "--format", "json").stdout
     # What is asked for is computed again.
     assert inspected(node, box.hex(), "--digests")["digests"] == true
+
+
+def test_every_part_has_the_number_that_the_schema_gives_it_and_protobufs_own_json_is_the_same_box(node, box):
+    data = export(node, box, w.box.CODEC_PROTO3)[0]
+    read = canonical.messages().Service.FromString(data)
+    # What has no name in the schema would be printed by its number.
+    named = subprocess.run(["protoc", f"--proto_path={canonical.MODELS}", "--decode=celaut.Service", "celaut.proto"],
+                           input=data, stdout=subprocess.PIPE, check=True).stdout.decode("utf-8", "replace")
+    assert not re.search(r"^\s*\d+\s*[:{]", named, re.M), named
+    assert {field.name for field, _ in read.ListFields()} == {
+        "prose", "container", "api", "network", "possible_environment_workload"}
+    assert len(read.container.ListFields()) == 7 and len(read.network[0].ListFields()) == 4
+    app = canonical.messages().AppProtocol.FromString(read.api.slot[0].protocol_stack[-1].formal)
+    assert set(app.methods) == {"solve", "status"} and app.cost_function.formal == b"\0asm"
+    assert read.api.payment_contracts[0].contract.ledger.tags == ["ergo"]
+    workload, = read.possible_environment_workload[0].workloads
+    assert (workload.count, workload.dependency.hash[0].value) == (3, bytes.fromhex("ab" * 32))
+    node.remove_box(box)
+    for text in (json_format.MessageToJson(read), json_format.MessageToJson(read, indent=None)):
+        assert import_bytes(node, text.encode()).service_id == box
+        assert export(node, box, w.box.CODEC_PROTO3)[0] == data
+        node.remove_box(box)
+    import_bytes(node, data)
