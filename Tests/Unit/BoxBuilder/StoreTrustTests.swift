@@ -64,21 +64,21 @@ struct StoreTrustTests {
     func earlier() throws {
         let fixture = try StoreFixture()
         try fixture.add(.box("shared"))
-        let objects = fixture.store.folder("objects").descriptor
-        try File.setTimes(at: objects, Self.place, nanoseconds: 1_700_000_000_000_000_000)
-        let inode = try File.status(at: objects, Self.place).inode
+        let objects = fixture.store.folder("objects")
+        try File.setTimes(at: objects.descriptor, Self.place, nanoseconds: 1_700_000_000_000_000_000)
+        let inode = try File.status(at: objects.descriptor, Self.place).inode
         #expect(try fixture.add(.box("shared")).alreadyPresent)
-        #expect(try File.status(at: objects, Self.place).inode == inode)
-        #expect(try File.status(at: objects, Self.place).modifiedNanoseconds == 0)
+        #expect(try File.status(at: objects.descriptor, Self.place).inode == inode)
+        #expect(try File.status(at: objects.descriptor, Self.place).modifiedNanoseconds == 0)
     }
 
     @Test("opens a folder of contents that a death left closed")
     func closedFolder() throws {
         let fixture = try StoreFixture()
-        let objects = fixture.store.folder("objects").descriptor
-        try File.makeDirectory(at: objects, "a4", mode: 0o700)
+        let objects = fixture.store.folder("objects")
+        try File.makeDirectory(at: objects.descriptor, "a4", mode: 0o700)
         try fixture.add(.box("shared"))
-        #expect(try File.status(at: objects, "a4").permissions == 0o755)
+        #expect(try File.status(at: objects.descriptor, "a4").permissions == 0o755)
     }
 
     private static func blob(_ field: UInt64, _ value: [UInt8]) -> [UInt8] {
