@@ -187,17 +187,19 @@ def test_a_base_image_is_anything_that_is_here_wherever_it_is(node, image, folde
     assert refused(node, other, "--base", "some/base:1=nowhere")["exitCode"] == 66
 
 
-def test_a_dockerfile_needs_buildah_and_says_so(node, folder):
+@pytest.mark.parametrize("tool, package, config, files", [
+    ("buildah", "buildah", None, {"Dockerfile": "FROM scratch\n"}),
+    ("apt-get", "apt", {"debian": ["busybox"]}, {}),
+    ("dpkg-deb", "dpkg", {"debian": ["busybox"]}, {})])
+def test_a_tool_that_is_not_there_is_named_with_its_package(node, folder, tool, package, config, files):
     """In a mount namespace in which there is none."""
-    made = project(folder / "no-buildah", Dockerfile="FROM scratch\n")
-    hidden = [path for path in ("/usr/bin/buildah", "/bin/buildah") if os.path.exists(path)]
-    hide = "; ".join(f"mount --bind /dev/null {path}" for path in hidden[:1])
+    made = project(folder / f"no-{tool}", config=config, **files)
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "sh", CELAUTCTL, "pack", made,
-         "--runtime", node.runtime],
+        ["unshare", "--mount", "sh", "-c", f'mount --bind /dev/null /usr/bin/{tool}; exec "$@"', "sh",
+         CELAUTCTL, "pack", made, "--runtime", node.runtime],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 69, done.stderr
-    assert "apt-get install buildah" in done.stderr
+    assert f"needs {tool}" in done.stderr and f"apt-get install {package}" in done.stderr
 
 
 # Debian packages.
