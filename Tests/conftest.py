@@ -2,16 +2,24 @@
 says so by failing, never by being skipped silently."""
 
 import os
+import random
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 
+# Before the tests are read, which take theirs from it.
+SEED = os.environ.setdefault("CELAUT_SEED", str(random.randrange(1 << 32)))
+
 import boxes
 from node import Node
 from probe import Probe
 from traces import own_folder
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"CELAUT_SEED={SEED} makes what was generated here again")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -230,10 +230,10 @@ def generate(folder, source):
 @pytest.mark.parametrize("part", range(TREES // PART))
 def test_a_generated_tree_is_shown_as_gnu_tar_and_umoci_unpack_it(node, tmp_path, part):
     trees = PART if node.roots == "layers" else PART // 5
-    base = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
+    base = int(os.environ["CELAUT_SEED"])
     for number in range(trees):
         seed = f"{base} {part} {number}"
-        print("seed", seed)
+        print(f"CELAUT_SEED={base}, tree {part} {number}")
         folder = tmp_path / f"tree-{number}"
         generate(folder, random.Random(seed))
         archive = archived(folder)
@@ -278,8 +278,8 @@ def test_a_debian_root_is_shown_as_gnu_tar_and_umoci_unpack_it(node, debian):
 
 
 def test_an_image_made_by_umoci_is_shown_as_umoci_unpacks_it(node, tmp_path):
-    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
-    print("seed", seed)
+    seed = int(os.environ["CELAUT_SEED"])
+    print(f"CELAUT_SEED={seed}")
     source = random.Random(seed)
     image = f"{tmp_path}/layout:1"
 
@@ -310,8 +310,8 @@ def test_an_image_made_by_umoci_is_shown_as_umoci_unpacks_it(node, tmp_path):
 
 def made_by_buildah(folder, layers):
     """An image of generated trees, each over what is left of the one before: (buildah, its tag)."""
-    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
-    print("seed", seed)
+    seed = int(os.environ["CELAUT_SEED"])
+    print(f"CELAUT_SEED={seed}")
     source = random.Random(seed)
     buildah, tag = projects.Buildah(folder), "scratch"
     for layer in range(layers):
