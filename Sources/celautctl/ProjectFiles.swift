@@ -117,7 +117,8 @@ package struct ProjectFiles {
             isFilterable = isFolder(path)
         case .image(let path, _):
             guard File.exists(path) else {
-                throw Complaint("There is no \(path).", code: .notFound)
+                throw Complaint(
+                    "There is no \(path).", hint: imageHint(path), code: .notFound)
             }
             isFilterable = false
         case .dockerfile, .debian: break
@@ -130,6 +131,16 @@ package struct ProjectFiles {
                     + "Debian packages; here the tree is an archive that is taken as it is.",
                 hint: "Unpack it and name the folder with --rootfs.", code: .invalidInput)
         }
+    }
+
+    /// For who writes an image as other tools have it.
+    private static func imageHint(_ path: String) -> String {
+        let parts = path.split(separator: ":", maxSplits: 1).map(String.init)
+        if path.contains("://") {
+            return "Get it first: skopeo copy \(path) oci:LAYOUT:TAG; then --image LAYOUT."
+        }
+        guard parts.count == 2, File.exists(parts[0]) else { return "" }
+        return "Its name goes by itself: --image \(parts[0]) --image-name \(parts[1])"
     }
 
     /// Keys that go with another one. What the command line chooses instead leaves them as they are.

@@ -138,6 +138,22 @@ import celautctl
         }
     }
 
+    @Test("An image that is written as other tools have it is told how to be written here")
+    func imageHint() throws {
+        try inFolder { folder in
+            try write("\(folder)/service.json")
+            try File.makeDirectory("\(folder)/layout")
+            for (image, told) in [
+                ("\(folder)/layout:1", "--image-name 1"), ("docker://debian:12", "skopeo copy"),
+            ] {
+                let complaint = #expect(throws: Complaint.self) {
+                    try ProjectFiles(project: folder, .init(image: image))
+                }
+                #expect(complaint?.code == .notFound && complaint?.hint.contains(told) == true)
+            }
+        }
+    }
+
     @Test("The name of an image is for that of the command line, too")
     func imageName() throws {
         try inFolder { folder in
