@@ -57,7 +57,7 @@ def test_a_file_and_a_stream_are_the_same_bytes_and_the_same_box_any_way_they_co
     os.mkfifo(fifo)
 
     def by_fifo(*words):
-        writer = threading.Thread(target=lambda: fifo.write_bytes(data))
+        writer = threading.Thread(target=lambda: fifo.write_bytes(data), daemon=True)
         writer.start()
         try:
             return ran(other, "import", fifo, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
@@ -104,7 +104,7 @@ def test_an_export_writes_into_what_is_no_file_and_leaves_it_what_it_is(node, bo
     assert ran(node, "export", box, "-o", device).returncode == 0
     assert stat.S_ISCHR(device.stat().st_mode)
     heard = []
-    reader = threading.Thread(target=lambda: heard.append(fifo.read_bytes()))
+    reader = threading.Thread(target=lambda: heard.append(fifo.read_bytes()), daemon=True)
     reader.start()
     done = ran(node, "export", box, "-o", fifo)
     reader.join(60)
