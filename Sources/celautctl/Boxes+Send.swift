@@ -14,10 +14,12 @@ extension Boxes {
                 The other node is asked which contents it has; those are not sent. It computes the id over \
                 the whole. To a node elsewhere it goes through any stream of bytes, both ways, to a \
                 "celautctl boxes receive" there: the standard streams of a command (--over), or our own \
-                (--to -).
+                (--to -). Of several boxes each goes when the one before has arrived; the first that does \
+                not ends it.
 
                 Examples:
                   celautctl boxes send redis --to /var/tmp/other/run --tag redis
+                  celautctl boxes send redis web-site --over "ssh HOST celautctl boxes receive"
                   celautctl boxes send redis --over "ssh HOST celautctl boxes receive --tag redis"
                   socat EXEC:"celautctl boxes send redis --to -" TCP:HOST:4040
                 """)
