@@ -127,6 +127,44 @@ def test_a_name_is_refused_whatever_it_comes_in(node, what, way):
     assert caught.value.reason in reasons, caught.value
 
 
+# A file whose content is said to be longer than what there is.
+LONG = blob(1, blob(1, "a") + b"\x12\xff\xff\x03x")
+PAST_THE_END = {
+    "a service": service(LONG), "a service of 2^63": b"\x12" + identity.varint(2**63) + b"x",
+    "a service of 2^64": b"\x12" + identity.varint(2**64 - 1) + b"x",
+    "a package": bee.package(bee.chunks(service(LONG))),
+    "a record": bee.record(b"\x0a\x7fabc"),
+    "a marker": bee.metadata() + bee.head(2) + bee.record(b"\x2a\x7fabc"),
+    "a package's last record": bee.package(bee.chunks(service(b"")))[:-1],
+    "a block": bee.package(
+        bee.chunks(blob(2, blob(2, bee.pointer(hashlib.sha3_256(LONG).digest())))), bee.block(LONG)),
+    "a value": json.dumps({"container": {"filesystem": base64.b64encode(LONG).decode()}}).encode(),
+}
+
+
+@pytest.mark.parametrize("what", PAST_THE_END)
+def test_a_length_past_the_end_is_refused_whatever_it_comes_in(node, what):
+    with pytest.raises(w.Fault) as caught:
+        import_bytes(node, PAST_THE_END[what])
+    fault = caught.value
+    assert fault.code == "INVALID" and fault.reason in ("TRUNCATED", "MALFORMED"), fault
+    assert fault.subject, fault
+
+
+@pytest.mark.parametrize("declared, code", [
+    (8 << 40, "TOO_LARGE"), (300 << 30, "TOO_LARGE"), (2 << 30, "INVALID"), ((1 << 63) - 1, "INVALID")])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_what_a_tar_declares_is_not_taken_for_what_comes(node, declared, code, compress):
+    """A bomb of a header: past the bound it is told by its size, below by its end."""
+    info = tarfile.TarInfo("big")
+    info.size = declared
+    data = boxes.tar_bytes([entry("start", START)])[:1_024] + info.tobuf(tarfile.GNU_FORMAT) + b"x" * 1_000
+    with pytest.raises(w.Fault) as caught:
+        node.import_box(compress(data), PLAIN)
+    assert caught.value.code == code, caught.value
+    assert caught.value.subject in ("big", "archive"), caught.value
+
+
 @pytest.mark.parametrize("way", ARCHIVES + FORMS)
 def test_a_name_of_any_bytes_that_are_text_is_kept_as_it_is(node, way):
     """Nothing is composed, folded or escaped on the way."""
