@@ -10,6 +10,7 @@ import random
 import shutil
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -481,9 +482,15 @@ def test_a_checkout_that_is_altered_is_found_and_named(node):
     if node.roots == "layers":
         assert not list((node.state / "box-builder" / "checkouts").iterdir())
         return
+    # Nobody mounts an image here, and none is made.
+    assert not list((node.state / "box-builder" / "images").iterdir())
+    marked = {"pax_headers": {"SCHILY.xattr.user.a": "1"}}
     content = os.urandom(500_000)
     box = node.import_box(boxes.tar_bytes([
-        entry("start", b"#!/bin/sh\n"), entry("d/large", content, mode=0o400)]), DESCRIPTION)
+        entry("start", b"#!/bin/sh\n"), entry("d/large", content, mode=0o400), entry("empty", **marked),
+        entry("with/", kind=tarfile.DIRTYPE, **marked), entry("owned", b"x"), entry("more", b"x", **marked),
+    ]), DESCRIPTION)
+    assert node.command("boxes", "verify").returncode == 0
     root = node.state / "box-builder" / "checkouts" / box.service_id.hex()
     status = (root / "d/large").stat()
     with open(root / "d/large", "r+b") as file:
@@ -492,11 +499,16 @@ def test_a_checkout_that_is_altered_is_found_and_named(node):
     os.utime(root / "d/large", ns=(status.st_atime_ns, status.st_mtime_ns))
     (root / "extra").write_bytes(b"")
     (root / "start").unlink()
+    os.setxattr(root / "empty", "user.a", b"2")
+    os.removexattr(root / "with", "user.a")
+    os.setxattr(root / "more", "user.b", b"1")
+    os.chown(root / "owned", 12_345, -1)
     report = json.loads(node.command("boxes", "verify", "--format", "json").stdout)
     found = {(one["kind"], one["name"].split("/", 2)[2], one["offset"], one["bytes"])
              for one in report["findings"] if one["name"].count("/") > 1}
     assert found >= {("altered", "d/large", 400_000, 3), ("not of the box", "extra", 0, 0),
                      ("missing", "start", 0, 0)}
+    assert found >= {("altered", name, 0, 0) for name in ("empty", "with", "more", "owned")}
     node.remove_box(box.service_id)
     assert not root.exists()
     assert node.command("boxes", "verify").returncode == 0

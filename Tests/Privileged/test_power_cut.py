@@ -121,8 +121,8 @@ class Told:
 
 def test_a_power_cut_at_any_moment_leaves_a_whole_store_with_all_that_was_told_to_be_done(
         tmp_path_factory):
-    seed = int(os.environ.get("CELAUT_TEST_SEED", random.randrange(1 << 32)))
-    print("seed", seed)
+    seed = int(os.environ["CELAUT_SEED"])
+    print(f"CELAUT_SEED={seed}")
     source = random.Random(seed)
     base = tmp_path_factory.mktemp("celaut-power")
     for folder in [base, *base.parents][:3]:
