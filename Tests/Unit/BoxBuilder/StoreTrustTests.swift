@@ -65,7 +65,8 @@ struct StoreTrustTests {
         let fixture = try StoreFixture()
         try fixture.add(.box("shared"))
         let objects = fixture.store.folder("objects")
-        try File.setTimes(at: objects.descriptor, Self.place, nanoseconds: 1_700_000_000_000_000_000)
+        try File.setTimes(
+            at: objects.descriptor, Self.place, nanoseconds: 1_700_000_000_000_000_000)
         let inode = try File.status(at: objects.descriptor, Self.place).inode
         #expect(try fixture.add(.box("shared")).alreadyPresent)
         #expect(try File.status(at: objects.descriptor, Self.place).inode == inode)
