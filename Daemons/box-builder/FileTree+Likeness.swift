@@ -1,3 +1,5 @@
+// Trees that are one but for what is in their files.
+
 package import ServiceModel
 
 extension FileTree {

@@ -2,7 +2,8 @@ import Interfaces
 import ServiceModel
 package import Syscalls
 
-/// Tells what will be in a folder's archive while tar begins to make it (`ToldEntry`).
+/// Tells what will be in a folder's archive while tar begins to make it
+/// (Protocols/box_told.proto).
 ///
 /// Keeps true: who is told has the end of it, or nothing; what tar would put in is told by the rules that
 /// tar has. Where it is told wrong, the node finds out and takes longer. Names of hard links are told as
@@ -26,8 +27,10 @@ package struct TreeTelling {
     /// - Throws: where something cannot be read or told, and where nobody listens.
     package mutating func tell() throws(Errno) {
         let root = try Directory.open(folder)
-        for path in files.paths where !files.ignores(path) {
-            try tell(path, at: root, path)
+        for name in files.paths where !files.ignores(name) {
+            // Behind "usr/" tar writes no second slash.
+            let path = name.utf8.reversed().drop { $0 == UInt8(ascii: "/") }
+            try tell(String(decoding: path.reversed(), as: UTF8.self), at: root, name)
         }
         pending.varint(0)
         try File.writeAll(pipe.descriptor, pending.bytes)

@@ -21,6 +21,7 @@ import projects
 import wire_client as w
 from node import CELAUTCTL, wait_until
 
+TOLD = w.SCHEMAS["box_told.proto"]
 END_WORD = b"celaut: complete"
 # Enough for reading it once or twice to be told apart from all else that a daemon reads. In many files:
 # hashing begins when it is seen that some are new.
@@ -39,8 +40,8 @@ def many_files():
 
 
 def a_file(path, content, mode=0o755):
-    return w.box.ToldEntry(
-        path=path.encode(), kind=w.box.TOLD_KIND_FILE, mode=mode, content_bytes=len(content))
+    return TOLD.ToldEntry(
+        path=path.encode(), kind=TOLD.TOLD_KIND_FILE, mode=mode, content_bytes=len(content))
 
 
 def description():
@@ -140,9 +141,9 @@ def test_what_was_told_saves_reading_all_a_second_time(node, is_told):
     lambda content: told(a_file("star", content)),
     lambda content: told(a_file("start", content), a_file("more", b"1")),
     lambda content: told(a_file("before", b"1"), a_file("start", content)),
-    lambda content: told(w.box.ToldEntry(path=b"start", kind=w.box.TOLD_KIND_DIRECTORY)),
-    lambda content: told(w.box.ToldEntry(
-        path=b"start", kind=w.box.TOLD_KIND_FILE, content_bytes=2**64 - 1)),
+    lambda content: told(TOLD.ToldEntry(path=b"start", kind=TOLD.TOLD_KIND_DIRECTORY)),
+    lambda content: told(TOLD.ToldEntry(
+        path=b"start", kind=TOLD.TOLD_KIND_FILE, content_bytes=2**64 - 1)),
 ], ids=["nothing", "no-entries", "noise", "no-end", "shorter", "longer", "mode", "name", "more",
         "another-before", "directory", "endless"])
 def test_what_was_told_wrong_changes_nothing(node, said):

@@ -269,9 +269,8 @@ package struct BoxBuilderClient: Sendable {
     /// ImportBox of an archive that is made while it is sent, by a sender that can tell the tree before.
     /// Descriptors: the archive, behind which stands the end word: the 16 bytes "celaut: complete", then
     /// nothing (without it the archive's maker failed or died, TRUNCATED); the description; what will be
-    /// in the archive: ToldEntry messages, each behind its length as a varint, and a length
-    /// of 0 behind the last. That is a hint, with which the id is computed while the archive comes: it is
-    /// compared with what came, and whatever it says, or does not, the box is that of the archive.
+    /// in the archive (box_told.proto), a hint with which the id is computed while the archive comes: it
+    /// is compared with what came, and whatever it says, or does not, the box is that of the archive.
     package func importTree(
         _ request: ImportBoxRequest, descriptors: Parcel, deadline: Duration? = nil
     ) async throws(Fault) -> ItemStream<ImportBoxItem> {
@@ -365,9 +364,8 @@ package protocol BoxBuilderHandler: Actor {
     /// ImportBox of an archive that is made while it is sent, by a sender that can tell the tree before.
     /// Descriptors: the archive, behind which stands the end word: the 16 bytes "celaut: complete", then
     /// nothing (without it the archive's maker failed or died, TRUNCATED); the description; what will be
-    /// in the archive: ToldEntry messages, each behind its length as a varint, and a length
-    /// of 0 behind the last. That is a hint, with which the id is computed while the archive comes: it is
-    /// compared with what came, and whatever it says, or does not, the box is that of the archive.
+    /// in the archive (box_told.proto), a hint with which the id is computed while the archive comes: it
+    /// is compared with what came, and whatever it says, or does not, the box is that of the archive.
     func importTree(
         _ request: ImportBoxRequest, descriptors: Parcel, context: CallContext, items: ItemSink<ImportBoxItem>
     ) async throws(Fault)
@@ -432,32 +430,6 @@ package struct BoxBuilderDispatcher<Handler: BoxBuilderHandler>: Dispatcher {
             return nil
         default: throw Fault(.unknownMethod, subject: method.name)
         }
-    }
-}
-
-extension ToldEntry {
-    /// `path` as an array.
-    package var pathBytes: [UInt8] {
-        get { [UInt8](path) }
-        set { path = Data(newValue) }
-    }
-    /// `target` as an array.
-    package var targetBytes: [UInt8] {
-        get { [UInt8](target) }
-        set { target = Data(newValue) }
-    }
-}
-
-extension ToldAttribute {
-    /// `name` as an array.
-    package var nameBytes: [UInt8] {
-        get { [UInt8](name) }
-        set { name = Data(newValue) }
-    }
-    /// `value` as an array.
-    package var valueBytes: [UInt8] {
-        get { [UInt8](value) }
-        set { value = Data(newValue) }
     }
 }
 

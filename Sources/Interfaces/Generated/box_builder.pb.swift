@@ -72,60 +72,6 @@ package nonisolated enum SourceKind: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
-package nonisolated enum ToldKind: SwiftProtobuf.Enum, Swift.CaseIterable {
-  package typealias RawValue = Int
-  case unspecified // = 0
-
-  /// A regular file.
-  case file // = 1
-
-  /// A directory.
-  case directory // = 2
-
-  /// A symbolic link.
-  case link // = 3
-
-  /// Another name of an entry that was told before.
-  case hardLink // = 4
-  case UNRECOGNIZED(Int)
-
-  package init() {
-    self = .unspecified
-  }
-
-  package init?(rawValue: Int) {
-    switch rawValue {
-    case 0: self = .unspecified
-    case 1: self = .file
-    case 2: self = .directory
-    case 3: self = .link
-    case 4: self = .hardLink
-    default: self = .UNRECOGNIZED(rawValue)
-    }
-  }
-
-  package var rawValue: Int {
-    switch self {
-    case .unspecified: return 0
-    case .file: return 1
-    case .directory: return 2
-    case .link: return 3
-    case .hardLink: return 4
-    case .UNRECOGNIZED(let i): return i
-    }
-  }
-
-  // The compiler won't synthesize support with the UNRECOGNIZED case.
-  package static let allCases: [ToldKind] = [
-    .unspecified,
-    .file,
-    .directory,
-    .link,
-    .hardLink,
-  ]
-
-}
-
 /// What of an archive a box does not keep, so that equal trees have equal ids.
 package nonisolated enum Normalisation: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
@@ -602,57 +548,6 @@ package nonisolated struct ImportBoxItem: Sendable {
     case normalised(Normalised)
 
   }
-
-  package init() {}
-}
-
-/// An entry that will be in the archive of ImportTree, as its header will have it.
-package nonisolated struct ToldEntry: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  /// Its path, as in the archive: "./usr/bin/env".
-  package var path: Data = Data()
-
-  /// What it is.
-  package var kind: ToldKind = .unspecified
-
-  /// The twelve permission bits.
-  package var mode: UInt32 = 0
-
-  /// Its owner.
-  package var uid: UInt64 = 0
-
-  /// Its group.
-  package var gid: UInt64 = 0
-
-  /// Bytes of its content; of a file only.
-  package var contentBytes: UInt64 = 0
-
-  /// What a symbolic link says; of a hard link the path of the entry that it is another name of.
-  package var target: Data = Data()
-
-  /// Its extended attributes of the "user." name space.
-  package var attributes: [ToldAttribute] = []
-
-  package var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  package init() {}
-}
-
-package nonisolated struct ToldAttribute: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  /// With its name space: "user.comment".
-  package var name: Data = Data()
-
-  /// Its value.
-  package var value: Data = Data()
-
-  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -1343,10 +1238,6 @@ nonisolated extension SourceKind: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SOURCE_KIND_UNSPECIFIED\0\u{1}SOURCE_KIND_TREE\0\u{1}SOURCE_KIND_IMAGE\0")
 }
 
-nonisolated extension ToldKind: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TOLD_KIND_UNSPECIFIED\0\u{1}TOLD_KIND_FILE\0\u{1}TOLD_KIND_DIRECTORY\0\u{1}TOLD_KIND_LINK\0\u{1}TOLD_KIND_HARD_LINK\0")
-}
-
 nonisolated extension Normalisation: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0NORMALISATION_UNSPECIFIED\0\u{1}NORMALISATION_OWNER\0\u{1}NORMALISATION_TIME\0\u{1}NORMALISATION_SET_ID\0\u{1}NORMALISATION_ATTRIBUTE\0\u{1}NORMALISATION_HARD_LINK\0\u{1}NORMALISATION_REPLACED\0\u{1}NORMALISATION_WHITEOUT\0")
 }
@@ -1504,106 +1395,6 @@ nonisolated extension ImportBoxItem: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
   package static func ==(lhs: ImportBoxItem, rhs: ImportBoxItem) -> Bool {
     if lhs.event != rhs.event {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ToldEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".ToldEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{1}kind\0\u{1}mode\0\u{1}uid\0\u{1}gid\0\u{3}content_bytes\0\u{1}target\0\u{1}attributes\0")
-
-  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.path) }()
-      case 2: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
-      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.mode) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.uid) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.gid) }()
-      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.contentBytes) }()
-      case 7: try { try decoder.decodeSingularBytesField(value: &self.target) }()
-      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.attributes) }()
-      default: break
-      }
-    }
-  }
-
-  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.path.isEmpty {
-      try visitor.visitSingularBytesField(value: self.path, fieldNumber: 1)
-    }
-    if self.kind != .unspecified {
-      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 2)
-    }
-    if self.mode != 0 {
-      try visitor.visitSingularUInt32Field(value: self.mode, fieldNumber: 3)
-    }
-    if self.uid != 0 {
-      try visitor.visitSingularUInt64Field(value: self.uid, fieldNumber: 4)
-    }
-    if self.gid != 0 {
-      try visitor.visitSingularUInt64Field(value: self.gid, fieldNumber: 5)
-    }
-    if self.contentBytes != 0 {
-      try visitor.visitSingularUInt64Field(value: self.contentBytes, fieldNumber: 6)
-    }
-    if !self.target.isEmpty {
-      try visitor.visitSingularBytesField(value: self.target, fieldNumber: 7)
-    }
-    if !self.attributes.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.attributes, fieldNumber: 8)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  package static func ==(lhs: ToldEntry, rhs: ToldEntry) -> Bool {
-    if lhs.path != rhs.path {return false}
-    if lhs.kind != rhs.kind {return false}
-    if lhs.mode != rhs.mode {return false}
-    if lhs.uid != rhs.uid {return false}
-    if lhs.gid != rhs.gid {return false}
-    if lhs.contentBytes != rhs.contentBytes {return false}
-    if lhs.target != rhs.target {return false}
-    if lhs.attributes != rhs.attributes {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ToldAttribute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".ToldAttribute"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}value\0")
-
-  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.name) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
-      default: break
-      }
-    }
-  }
-
-  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.name.isEmpty {
-      try visitor.visitSingularBytesField(value: self.name, fieldNumber: 1)
-    }
-    if !self.value.isEmpty {
-      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  package static func ==(lhs: ToldAttribute, rhs: ToldAttribute) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.value != rhs.value {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -13,18 +13,22 @@ struct Told: Sendable {
     static let end: [UInt8] = [0]
 
     func adding(_ change: (inout ToldEntry) -> Void) -> Told {
+        var copy = self
+        copy.add(change)
+        return copy
+    }
+
+    mutating func add(_ change: (inout ToldEntry) -> Void) {
         var entry = ToldEntry()
         change(&entry)
         // The generated message, which is not what reads it.
         let message = (try? Body.encode(entry)) ?? []
-        var copy = self
         var length = message.count
         while length > 127 {
-            copy.bytes.append(UInt8(length & 127) | 128)
+            bytes.append(UInt8(length & 127) | 128)
             length >>= 7
         }
-        copy.bytes += [UInt8(length)] + message
-        return copy
+        bytes += [UInt8(length)] + message
     }
 
     func file(_ path: String, _ bytes: UInt64, mode: UInt32 = 0o644) -> Told {
@@ -149,7 +153,12 @@ struct ToldTreeTests {
     @Test("is none past its bounds, and one at them")
     func bounds() throws {
         var names = Told()
-        for number in 0..<ToldTree.entriesMax { names = names.file("\(number)", 1) }
+        for number in 0..<ToldTree.entriesMax {
+            names.add {
+                $0.pathBytes = Array("\(number)".utf8)
+                $0.kind = .directory
+            }
+        }
         #expect(try names.read()?.count == ToldTree.entriesMax)
         #expect(try names.file("more", 1).read() == nil)
         // Entries that are too long, and too many bytes of others.
@@ -158,7 +167,7 @@ struct ToldTreeTests {
         #expect(try Told.read([0x81, 0x80, 0x01]) == nil)
         var many = Told()
         for number in 0...(ToldTree.bytesMax / 15_000) {
-            many = many.adding {
+            many.add {
                 $0.pathBytes = Array("\(number)".utf8)
                 $0.kind = .directory
                 $0.targetBytes = Array(long.utf8)
@@ -169,7 +178,7 @@ struct ToldTreeTests {
         attribute.nameBytes = Array("user.x".utf8)
         var noted = Told()
         for number in 0..<132 {
-            noted = noted.adding {
+            noted.add {
                 $0.pathBytes = Array("\(number)".utf8)
                 $0.kind = .directory
                 $0.attributes = Array(repeating: attribute, count: 500)
@@ -181,14 +190,22 @@ struct ToldTreeTests {
     @Test("may come a byte at a time")
     func slow() throws {
         let pipe = try Pipe()
-        let bytes = Self.told.bytes + Told.end
-        let writing = SharedDescriptor(try pipe.writing.duplicate())
-        let thread = try Thread(name: "slow") {
-            for byte in bytes { try? File.writeAll(writing.descriptor, [byte]) }
-        }
-        let tree = ToldTree.read(pipe.reading, keepsOwners: false, isCancelled: { false })
+        let thread = try Self.trickle(
+            Self.told.bytes + Told.end, into: try pipe.writing.duplicate())
+        let reading = pipe.keepReading()
+        let tree = ToldTree.read(reading, keepsOwners: false, isCancelled: { false })
         thread.join()
         #expect(tree == (try Self.told.read()))
+    }
+
+    /// The thread alone keeps the descriptor: its end is that of what is told.
+    private static func trickle(
+        _ bytes: [UInt8], into descriptor: consuming Descriptor
+    ) throws -> Thread {
+        let writing = SharedDescriptor(descriptor)
+        return try Thread(name: "slow") {
+            for byte in bytes { try? File.writeAll(writing.descriptor, [byte]) }
+        }
     }
 
     @Test("whose sender is silent is none when nobody waits any more")
