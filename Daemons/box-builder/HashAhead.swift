@@ -67,7 +67,6 @@ final class HashAhead: Sendable {
         let isFirst = state.withLock { state in
             if state.isBegun { return false }
             state.isBegun = true
-            if state.told != nil { isTaking.store(true, ordering: .relaxed) }
             return true
         }
         if isFirst { wanted.signal() }
@@ -139,17 +138,17 @@ final class HashAhead: Sendable {
             while items.pop() != nil {}
         }
         let cancelled = { self.isOver.load(ordering: .relaxed) }
-        guard
-            var told = ToldTree.read(
-                descriptor.descriptor, keepsOwners: keepsOwners, isCancelled: cancelled)
+        let bytes = ToldTree.receive(descriptor.descriptor, isCancelled: cancelled)
+        // Most often a tree that is here already needs no id.
+        wanted.wait()
+        guard !cancelled(), let bytes,
+            var told = ToldTree.tree(of: bytes, keepsOwners: keepsOwners)
         else { return }
         for shared in shares where !told.share(shared.share, at: shared.path) { return }
         state.withLock { state in
             state.told = told
-            if state.isBegun { isTaking.store(true, ordering: .relaxed) }
+            isTaking.store(true, ordering: .relaxed)
         }
-        wanted.wait()
-        guard !cancelled() else { return }
         let forms = ImportedContents(store)
         // What cannot be hashed here is hashed when all is read; a full disk is told then.
         let result = try? identify(told, into: forms)

@@ -60,7 +60,7 @@ package final class ImportedContents: ContentSink {
     }
 
     /// What is still being brought to the disk is left to the kernel. Nothing more is imported.
-    func end() {
+    package func end() {
         ahead?.end()
         queue.end()
         flush.end()

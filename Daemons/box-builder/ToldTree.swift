@@ -21,63 +21,70 @@ package enum ToldTree {
     // LIMIT: how long a silent sender is waited for before `isCancelled` is asked again.
     private static let patience: Int32 = 100
 
-    /// Reads what is told, to its end.
+    /// What is told, as it came.
     ///
-    /// - Parameters:
-    ///   - keepsOwners: as the archive is read.
-    ///   - isCancelled: asked between steps, and at least ten times a second while the sender is silent.
+    /// - Parameter isCancelled: asked between steps, and at least ten times a second while the sender
+    ///   is silent.
+    /// - Returns: nil where that is too much, or its end is not waited for any more.
+    static func receive(
+        _ descriptor: borrowing Descriptor, isCancelled: () -> Bool
+    ) -> [UInt8]? {
+        var told: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        do throws(Errno) {
+            while !isCancelled() {
+                guard try File.waitReadable(descriptor, milliseconds: patience) else { continue }
+                let count = try File.read(descriptor, into: &buffer)
+                if count == 0 { return told }
+                guard told.count + count <= bytesMax else { return nil }
+                told += buffer[..<count]
+            }
+        } catch {
+            // Nothing was told.
+        }
+        return nil
+    }
+
+    /// The tree that is told.
+    ///
+    /// - Parameter keepsOwners: as the archive is read.
     /// - Returns: the tree, its files with their lengths and the digest of nothing; nil where nothing was
     ///   told, whatever is the cause.
-    package static func read(
-        _ descriptor: borrowing Descriptor, keepsOwners: Bool, isCancelled: () -> Bool
-    ) -> FileTree? {
+    static func tree(of told: [UInt8], keepsOwners: Bool) -> FileTree? {
         let builder = TreeBuilder()
         let placement = TarPlacement(builder: builder, keepsOwners: keepsOwners, log: nil)
         var entries = 0
         var contentBytes: UInt64 = 0
-        var reader = ToldReader()
+        var reader = ToldReader(told)
         do {
-            while let bytes = try more(descriptor, isCancelled) {
-                try reader.feed(bytes)
-                while let entry = try reader.next() {
-                    entries += 1 + entry.header.userAttributes.count
-                    let left = TarTree.contentBytesMax - contentBytes
-                    guard entries <= entriesMax, entry.contentBytes <= left else { return nil }
-                    contentBytes += entry.contentBytes
-                    let path = try EntryPath(entry.header.path)
-                    try placement.add(entry.header, at: path) {
-                        (.ofNothing, entry.contentBytes)
-                    }
-                }
-                if reader.isAtEnd { return builder.tree() }
+            while let entry = try reader.next() {
+                entries += 1 + entry.header.userAttributes.count
+                let left = TarTree.contentBytesMax - contentBytes
+                guard entries <= entriesMax, entry.contentBytes <= left else { return nil }
+                contentBytes += entry.contentBytes
+                let path = try EntryPath(entry.header.path)
+                try placement.add(
+                    entry.header, at: path, content: { (.ofNothing, entry.contentBytes) })
             }
-            return nil
+            return builder.tree()
         } catch {
             return nil
         }
     }
 
-    /// What came; nil at the end, and when it is not waited for any more.
-    private static func more(
-        _ descriptor: borrowing Descriptor, _ isCancelled: () -> Bool
-    ) throws(Errno) -> [UInt8]? {
-        while !isCancelled() {
-            guard try File.waitReadable(descriptor, milliseconds: patience) else { continue }
-            var buffer = [UInt8](repeating: 0, count: 65_536)
-            let count = try File.read(descriptor, into: &buffer)
-            guard count > 0 else { return nil }
-            buffer.removeLast(buffer.count - count)
-            return buffer
-        }
-        return nil
+    /// Both, one after the other.
+    package static func read(
+        _ descriptor: borrowing Descriptor, keepsOwners: Bool, isCancelled: () -> Bool
+    ) -> FileTree? {
+        receive(descriptor, isCancelled: isCancelled)
+            .flatMap { tree(of: $0, keepsOwners: keepsOwners) }
     }
 }
 
-/// The entries of a stream of `ToldEntry`, in whatever pieces it comes.
+/// The entries of a stream of `ToldEntry`, up to the length of 0 that ends it.
 ///
-/// Keeps true: holds no more than a piece and an entry, and never more than the bounds in all. Read by
-/// hand and not with the generated message, whose fields are each an object: ten thousand entries take
-/// a few milliseconds of a core that has an archive to read meanwhile.
+/// Read by hand and not with the generated message, whose fields are each an object: ten thousand
+/// entries take a few milliseconds of a core that has an archive to read meanwhile.
 struct ToldReader {
     enum Trouble: Error {
         case malformed, tooLarge
@@ -88,33 +95,19 @@ struct ToldReader {
         let contentBytes: UInt64
     }
 
-    private var held: [UInt8] = []
-    private var offset = 0
-    private var total = 0
-    /// The length of 0 came.
-    private(set) var isAtEnd = false
+    private var cursor: Cursor
 
-    mutating func feed(_ bytes: [UInt8]) throws(Trouble) {
-        total += bytes.count
-        guard total <= ToldTree.bytesMax else { throw .tooLarge }
-        held.removeFirst(offset)
-        offset = 0
-        held += bytes
+    init(_ told: [UInt8]) {
+        cursor = Cursor(bytes: told, position: 0, end: told.count)
     }
 
-    /// The next entry; nil where its bytes are not there yet, and at the end.
+    /// The next entry; nil at the end.
     mutating func next() throws(Trouble) -> Entry? {
-        guard !isAtEnd else { return nil }
-        var cursor = Cursor(bytes: held, position: offset, end: held.count)
-        guard let length = try cursor.length() else { return nil }
+        cursor.end = cursor.bytes.count
+        let length = try cursor.count()
         guard length <= ToldTree.entryBytesMax else { throw .tooLarge }
-        if length == 0 {
-            isAtEnd = true
-            return nil
-        }
-        guard cursor.position + length <= held.count else { return nil }
+        if length == 0 { return nil }
         cursor.end = cursor.position + length
-        offset = cursor.end
         return try Self.entry(&cursor)
     }
 
@@ -184,17 +177,6 @@ extension ToldReader {
         let bytes: [UInt8]
         var position: Int
         var end: Int
-
-        /// A length in front of an entry; nil where it is not whole yet.
-        mutating func length() throws(Trouble) -> Int? {
-            let start = position
-            // Four times seven bits are more than any length that is allowed.
-            for index in start..<min(end, start + 4) where bytes[index] < 0x80 {
-                return Int(exactly: try varint())
-            }
-            guard end < start + 4 else { throw .tooLarge }
-            return nil
-        }
 
         mutating func varint() throws(Trouble) -> UInt64 {
             var value: UInt64 = 0

@@ -16,6 +16,7 @@ extension StoreFixture {
     /// The content's name in the store, where it is there.
     fileprivate func digest(of text: String) -> ContentDigest? {
         let sink = ImportedContents(store)
+        defer { sink.end() }
         return try? {
             try sink.begin()
             // SAFETY: bytes have no padding.

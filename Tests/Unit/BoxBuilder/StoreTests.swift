@@ -35,6 +35,7 @@ struct StoreTests {
             let content = String(repeating: "s", count: size)
             try fixture.add(.box(content))
             let sink = ImportedContents(fixture.store)
+            defer { sink.end() }
             try sink.begin()
             // SAFETY: bytes have no padding.
             try unsafe sink.append(Array(content.utf8).span.bytes)
@@ -76,6 +77,7 @@ struct StoreTests {
         let fixture = try StoreFixture()
         let box = try fixture.add(.box("shared"))
         let sink = ImportedContents(fixture.store)
+        defer { sink.end() }
         try sink.begin()
         // SAFETY: bytes have no padding.
         try unsafe sink.append(Array("shared".utf8).span.bytes)
@@ -145,6 +147,7 @@ struct StoreTests {
         let box = try fixture.add(.box("kept"))
         let files = try fixture.files()
         let sink = ImportedContents(fixture.store)
+        defer { sink.end() }
         for text in ["lost", "kept"] {
             try sink.begin()
             // SAFETY: bytes have no padding.
