@@ -117,17 +117,25 @@ def the_id(content, files={}):
         name: ("file", 0o755, held) for name, held in {"start": content, **files}.items()})
 
 
-@pytest.mark.parametrize("is_told", [True, False], ids=["told", "not-told"])
-def test_what_was_told_saves_reading_all_a_second_time(node, is_told):
-    files = {**many_files(), "start": fresh()}
-    archive = boxes.tar_bytes([boxes.entry(*file) for file in files.items()])
-    before = bytes_read(node)
-    box = import_tree(
-        node, archive,
-        told(*[a_file(f"./{name}", content) for name, content in files.items()] if is_told else []))
-    times = (bytes_read(node) - before) / len(archive)
-    assert (times < 1.5) == is_told, times
-    assert box.service_id == the_id(files.pop("start"), files)
+def test_what_was_told_saves_reading_all_a_second_time(node):
+    def times(is_told):
+        files = {**many_files(), "start": fresh()}
+        archive = boxes.tar_bytes([boxes.entry(*file) for file in files.items()])
+        said = [a_file(f"./{name}", content) for name, content in files.items()]
+        before = bytes_read(node)
+        box = import_tree(node, archive, told(*said if is_told else []))
+        read = bytes_read(node) - before
+        assert box.service_id == the_id(files.pop("start"), files)
+        return read / len(archive)
+
+    assert times(is_told=False) > 1.5
+    assert at_last(lambda: times(is_told=True) < 1.5)
+
+
+def at_last(condition):
+    """Who hashes is a thread beside the one that reads: on a busy machine it may begin late, and what
+    went by is read again. Never is another matter."""
+    return any(condition() for _ in range(30))
 
 
 @pytest.mark.parametrize("said", [
@@ -177,22 +185,23 @@ def test_an_archive_without_its_end_word_makes_no_box(node, word):
 
 
 def test_a_folder_is_told_as_tar_archives_it(node, tmp_path):
-    # Who tells is a thread beside tar: on a busy machine it may be late, and all is read again.
-    for attempt in range(5):
-        project = projects.project(tmp_path / str(attempt))
-        tree = projects.busybox(project / "rootfs")
+    project = projects.project(tmp_path / "p")
+    tree = projects.busybox(project / "rootfs")
+    (tree / "soft").symlink_to("../data/data01")
+
+    def times():
         for name, content in many_files().items():
             projects.write(tree / "data" / name, content)
         (tree / "data").chmod(0o1770)
-        os.link(tree / "data/data00", tree / "again")
-        (tree / "soft").symlink_to("../data/data01")
-        os.setxattr(tree / "again", "user.note", b"\0told")
+        again = tree / "again"
+        again.unlink(missing_ok=True)
+        os.link(tree / "data/data00", again)
+        os.setxattr(again, "user.note", b"\0told")
         before = bytes_read(node)
         projects.pack(node, project)
-        times = (bytes_read(node) - before) / (FILES * FILE_BYTES)
-        if times < 1.5:
-            return
-    pytest.fail(f"all was read {times} times")
+        return (bytes_read(node) - before) / (FILES * FILE_BYTES)
+
+    assert at_last(lambda: times() < 1.5)
 
 
 def a_socket(tree):
