@@ -149,7 +149,7 @@ final class HashAhead: Sendable {
             state.told = told
             isTaking.store(true, ordering: .relaxed)
         }
-        let forms = ImportedContents(store)
+        let forms = ImportedContents(store, slabsMax: ImportedContents.formSlabsMax)
         // What cannot be hashed here is hashed when all is read; a full disk is told then.
         let result = try? identify(told, into: forms)
         forms.end()

@@ -11,11 +11,13 @@ import Syscalls
 package final class ImportedContents: ContentSink {
     // LIMIT: slabs that are filled or on their way: enough that neither side often waits for the
     // other, at an eighth of the memory an import may use.
-    private static let slabsMax: UInt32 = 32
+    package static let slabsMax: UInt32 = 32
+    // LIMIT: the same where forms alone are written: they are a hundredth of what contents are.
+    static let formSlabsMax: UInt32 = 4
 
     private let store: ObjectStore
     private var hash = SHA256()
-    private let pool = SlabPool(slabsMax: slabsMax)
+    private let pool: SlabPool
     private var slab: Slab?
     /// Where in the slab the content begins, or its part that was not put yet.
     private var start = 0
@@ -32,10 +34,14 @@ package final class ImportedContents: ContentSink {
     /// It has the parts of the content that is open.
     private var isAhead = false
 
-    /// - Parameter isQueued: a content is in the store after `drain` only; otherwise when `finish`
-    ///   returns.
-    package init(_ store: ObjectStore, isQueued: Bool = false) {
+    /// - Parameters:
+    ///   - isQueued: a content is in the store after `drain` only; otherwise when `finish` returns.
+    ///   - slabsMax: at least 2.
+    package init(
+        _ store: ObjectStore, isQueued: Bool = false, slabsMax: UInt32 = ImportedContents.slabsMax
+    ) {
         self.store = store
+        pool = SlabPool(slabsMax: slabsMax)
         self.isQueued = isQueued
         flush = StoreFlush(store)
         queue = ContentQueue(store, flush)

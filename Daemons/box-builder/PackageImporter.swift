@@ -23,7 +23,7 @@ package struct PackageImporter: Sendable {
     ) throws(Fault) -> BoxSummary {
         let expected = try Self.expected(request)
         let contents = ImportedContents(store)
-        let forms = ImportedContents(store)
+        let forms = ImportedContents(store, slabsMax: ImportedContents.formSlabsMax)
         let importer = Importer(store: store, index: index)
         var summary: BoxSummary?
         var failure: Fault?
