@@ -72,7 +72,9 @@ struct CheckoutCheck {
     private mutating func compare(
         _ directory: borrowing Descriptor, _ entry: TreeEntry, _ path: String
     ) throws(Errno) {
-        let status = try File.status(at: directory, entry.name)
+        let status = try Readable.inside(directory) { () throws(Errno) in
+            try File.status(at: directory, entry.name)
+        }
         switch entry.content {
         case .directory(let below):
             let isAlike = try isAlike(status, entry.attributes, .directory)
@@ -84,7 +86,7 @@ struct CheckoutCheck {
         case .link:
             let isAlike = try isAlike(status, entry.attributes, .symlink)
             guard isAlike,
-                try File.readLink(at: directory, entry.name) == Array(entry.text.utf8)
+                try Readable.link(directory, entry.name) == Array(entry.text.utf8)
             else { return note(.checkoutAltered, path) }
         case .file(let digest, let length):
             let isAlike = try isAlike(status, entry.attributes, .regular)
@@ -142,9 +144,40 @@ struct CheckoutCheck {
     }
 }
 
-/// Files whose owner may not read them, as modes of a box can be.
+/// Files whose owner may not read them, and directories whose owner may not search them, as modes of a
+/// box can be.
 private enum Readable {
+    /// Does something in a directory.
+    static func inside<Value: ~Copyable>(
+        _ directory: borrowing Descriptor, _ body: () throws(Errno) -> Value
+    ) throws(Errno) -> Value {
+        do throws(Errno) {
+            return try body()
+        } catch .access {
+            // As below.
+            let mode = try File.status(directory).permissions
+            try File.setMode(directory, mode | 0o500)
+            defer { try? File.setMode(directory, mode) }
+            return try body()
+        }
+    }
+
+    static func link(
+        _ directory: borrowing Descriptor, _ name: String
+    ) throws(Errno) -> [UInt8] {
+        try inside(directory) { () throws(Errno) in try File.readLink(at: directory, name) }
+    }
+
     static func open(
+        _ directory: borrowing Descriptor, _ name: String, _ status: FileStatus,
+        _ options: File.Options
+    ) throws(Errno) -> Descriptor {
+        try inside(directory) { () throws(Errno) in
+            try openInside(directory, name, status, options)
+        }
+    }
+
+    private static func openInside(
         _ directory: borrowing Descriptor, _ name: String, _ status: FileStatus,
         _ options: File.Options
     ) throws(Errno) -> Descriptor {

@@ -103,6 +103,8 @@ package struct ProtoField {
         case fixed
     }
 
+    /// Of its own in the program: each message would have a copy of it.
+    @inline(never)
     init(taking rest: inout ArraySlice<UInt8>, of owner: String) throws(ProtoError) {
         self.owner = owner
         let key = try Self.varint(&rest, owner)

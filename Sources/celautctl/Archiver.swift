@@ -50,7 +50,10 @@ final class Archiver: Sendable {
             let path = line[..<end].dropFirst(line.hasPrefix("tar: ./") ? 7 : 5)
             return Complaint(.invalid(.specialFile, subject: String(path)))
         }
-        guard status == .exited(0) else {
+        // Who reads has closed its end: it has what it wanted, or says itself what is wrong.
+        var isCut = false
+        if case .signaled(.pipe, _) = status { isCut = true }
+        guard status == .exited(0) || isCut else {
             return Complaint(
                 "tar could not read all of \(folder) (\(status?.words ?? "lost")).",
                 hint: "What is said above has to be mended first.",
