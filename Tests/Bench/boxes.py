@@ -7,8 +7,9 @@ prints them.
 The tree of import-cold, import-again, mount and store-size is a Debian root made by debootstrap. All
 programs write below one folder (TMPDIR), in turns, with the tree in the page cache; each starts with
 nothing left to write, and is done when what it wrote is on the disk. Nothing is deleted between the
-rounds: ext4 looks for inodes among those that were deleted in the last 35 seconds one by one, which
-would be measured instead.
+rounds, nor in the three minutes before: ext4 looks for inodes among those that were deleted lately
+one by one, and a disk that is told of freed blocks (`discard`) is busy with them, which would be
+measured instead.
 """
 
 import hashlib
@@ -52,8 +53,8 @@ def debian_root(folder):
     shutil.rmtree(root / "dev")
     (root / "dev").mkdir()
     shutil.rmtree(root / "var/cache/apt")
-    # What debootstrap deleted is forgotten, see above.
-    time.sleep(36)
+    # What debootstrap, or a benchmark before, deleted is forgotten, see above.
+    time.sleep(150)
     return root
 
 
