@@ -35,7 +35,10 @@ final class HashAhead: Sendable {
     private let contents: ContentQueue
     private let service: Service
     private let shares: [SharedDirectory]
-    private let items = WorkQueue<Item>(limit: .max)
+    // LIMIT: contents that wait, and parts, which are slabs: a tree that is told has no more entries. What
+    // is past it is dropped, and the tree is then not the one that was told.
+    private let items = WorkQueue<Item>(
+        limit: ToldTree.entriesMax + Int(ImportedContents.slabsMax))
     private let wanted = Semaphore()
     private let done = Semaphore()
     private let isOver = Atomic(false)
