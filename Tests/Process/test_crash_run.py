@@ -31,7 +31,8 @@ def fresh_module_node():
 def test_nothing_that_was_acknowledged_is_lost_or_done_twice(crash_run):
     print(f"CELAUT_SEED={SEED}: kills {crash_run.kills}, operations {crash_run.operations}, "
           f"growth {crash_run.growth}")
-    assert not crash_run.violations, crash_run.violations
+    if crash_run.violations:
+        pytest.fail("\n".join(crash_run.violations), pytrace=False)
     assert sum(crash_run.kills.values()) > SECONDS / 10
     assert all(count > 0 for count in crash_run.operations.values()), crash_run.operations
 

@@ -32,7 +32,9 @@ class CrashRun:
         self.node, self.seconds, self.chance = node, seconds, random.Random(seed)
         self.over = threading.Event()
         self.lock = threading.Lock()
+        # Those that are over, and those that were begun: one that is under way is in the second alone.
         self.kills = {name: 0 for name in DAEMONS}
+        self.attempts = {name: 0 for name in DAEMONS}
         self.operations = {}
         self.violations, self.growth = [], {}
         # Promised: service id -> its tree; token -> what is known of the instance.
@@ -101,26 +103,34 @@ class CrashRun:
             name = chance.choice(DAEMONS)
             try:
                 pid = self.node.pid(name)
-                # Counted first: who loses a connection by it looks here.
-                self.kills[name] += 1
+                self.attempts[name] += 1
                 os.kill(pid, signal.SIGKILL)
+                self.kills[name] = self.attempts[name]
             except (*INTERRUPTED, w.Fault):
                 continue
 
     def asked(self, work):
         """Repeats what a killed daemon did not answer; the answer."""
-        end = time.monotonic() + PATIENCE
+        begun = time.monotonic()
+        tries = []
         while True:
             try:
                 return work()
-            except INTERRUPTED:
-                pass
+            except INTERRUPTED as error:
+                tries.append((round(time.monotonic() - begun, 1), repr(error)))
             except w.Fault as fault:
                 if fault.code != "UNAVAILABLE":
                     raise
-            if time.monotonic() > end:
-                raise AssertionError(f"not answered within {PATIENCE} s\n{self.node.log()[-2000:]}")
+                tries.append((round(time.monotonic() - begun, 1), str(fault)))
+            if time.monotonic() > begun + PATIENCE:
+                raise AssertionError(
+                    f"not answered within {PATIENCE} s\n{len(tries)} tries, the last {tries[-10:]}\n"
+                    f"{self.told()}\n{self.node.log()[-8000:]}")
             time.sleep(0.02)
+
+    def told(self):
+        """What the node says of its instances, for a person to read."""
+        return self.node.command("ps", "--all", "--format", "json").stdout[-8000:]
 
     # The load.
 
@@ -214,7 +224,7 @@ class CrashRun:
                         raise ConnectionResetError(f"{len(received)} of {len(sent)} bytes came back")
                     self.over.wait(0.05)
             except OSError as error:
-                if self.kills["gateway-broker"] == kills:
+                if self.attempts["gateway-broker"] == kills:
                     self.violations.append(f"a tunnel ended while its gateway lived: {error}")
 
     def open_tunnel(self):
