@@ -18,13 +18,14 @@ extension SandboxService: SandboxSupervisorHandler {
         }
         tell(id, .stop(graceMs: request.graceMs))
         while true {
+            let key = changes.key()
             // One that was never durable is not told of; it is gone when its machine says so.
             if let state = announced[id] {
                 if state.phase == .ended { return state }
             } else if machines[id]?.record.hasEnded ?? true {
                 throw Fault(.notFound, subject: "\(id)")
             }
-            await change(of: id)
+            await change(of: id, since: key)
             if Task.isCancelled { throw .cancelled }
             if isStopping { throw Fault(.unavailable, subject: "sandbox-supervisor") }
         }
@@ -40,6 +41,7 @@ extension SandboxService: SandboxSupervisorHandler {
         try await untilSaved()
         var told: Phase?
         while true {
+            let key = changes.key()
             let state = try state(id)
             if state.phase != told {
                 told = state.phase
@@ -47,7 +49,7 @@ extension SandboxService: SandboxSupervisorHandler {
                 if state.phase == .ended { return }
                 continue
             }
-            await change(of: id)
+            await change(of: id, since: key)
             if Task.isCancelled { throw .cancelled }
             if isStopping { throw Fault(.unavailable, subject: "sandbox-supervisor") }
         }
@@ -190,8 +192,8 @@ extension SandboxService: SandboxSupervisorHandler {
         return state
     }
 
-    private func change(of id: InstanceID) async {
-        let key = changes.key()
+    /// - Parameter key: taken before its state was looked at.
+    private func change(of id: InstanceID, since key: StateNews.Key) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
                 if Task.isCancelled || isStopping { return waiter.resume() }
@@ -202,7 +204,7 @@ extension SandboxService: SandboxSupervisorHandler {
         }
     }
 
-    private func cancelChange(_ id: InstanceID, _ key: UInt64) {
+    private func cancelChange(_ id: InstanceID, _ key: StateNews.Key) {
         changes.cancel(id, key)
     }
 

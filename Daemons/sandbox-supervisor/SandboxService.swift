@@ -48,7 +48,7 @@ package actor SandboxService {
     var machines: [InstanceID: InstanceMachine] = [:]
     var living: [InstanceID: Living] = [:]
     var announced: [InstanceID: InstanceState] = [:]
-    var changes = Changes()
+    var changes = StateNews()
     var outputs: OutputNews
     var isStopping = false
     var isMetering = false
@@ -286,34 +286,5 @@ package actor SandboxService {
                     "subject": "\(record.state.ended.subject)",
                 ])
         }
-    }
-}
-
-/// Who waits for a change of an instance's announced state.
-struct Changes {
-    private var waiters: [InstanceID: [UInt64: CheckedContinuation<Void, Never>]] = [:]
-    private var nextKey: UInt64 = 0
-
-    mutating func key() -> UInt64 {
-        nextKey += 1
-        return nextKey
-    }
-
-    mutating func wait(
-        _ id: InstanceID, _ key: UInt64, _ waiter: CheckedContinuation<Void, Never>
-    ) {
-        waiters[id, default: [:]][key] = waiter
-    }
-
-    mutating func cancel(_ id: InstanceID, _ key: UInt64) {
-        waiters[id]?.removeValue(forKey: key)?.resume()
-    }
-
-    mutating func tellAll() {
-        for id in [InstanceID](waiters.keys) { tell(id) }
-    }
-
-    mutating func tell(_ id: InstanceID) {
-        for waiter in waiters.removeValue(forKey: id)?.values ?? [:].values { waiter.resume() }
     }
 }
