@@ -4,8 +4,6 @@ says so by failing, never by being skipped silently."""
 import os
 import random
 import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +11,7 @@ import pytest
 SEED = os.environ.setdefault("CELAUT_SEED", str(random.randrange(1 << 32)))
 
 import boxes
+from folders import new_open_folder
 from node import Node
 from probe import Probe
 from traces import own_folder
@@ -31,8 +30,7 @@ def privileged():
 @pytest.fixture(scope="session")
 def scratch():
     """A folder for what one run makes, removed at its end."""
-    folder = own_folder(Path(tempfile.mkdtemp(prefix="celaut-test-")))
-    folder.chmod(0o755)
+    folder = own_folder(new_open_folder())
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

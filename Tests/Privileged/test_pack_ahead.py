@@ -8,7 +8,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 import termios
 import threading
 from pathlib import Path
@@ -19,6 +18,7 @@ import boxes
 import identity
 import projects
 import wire_client as w
+from folders import new_folder
 from node import CELAUTCTL, wait_until
 
 TOLD = w.SCHEMAS["box_told.proto"]
@@ -289,7 +289,7 @@ class Yesterday:
 def test_a_node_that_is_not_told_ahead_gets_the_same_folder(node, tmp_path):
     project = projects.project(tmp_path / "p", rootfs__data=os.urandom(3 << 20))
     projects.busybox(project / "rootfs")
-    folder = Path(tempfile.mkdtemp(prefix="celaut-yesterday-"))
+    folder = new_folder()
     yesterday = Yesterday(node, folder / "box-builder.sock")
     try:
         done = subprocess.run(

@@ -11,10 +11,8 @@ import random
 import shutil
 import struct
 import subprocess
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +20,7 @@ import boxes
 import wire_client as w
 from boxes import described, entry
 from daemon import BareDaemon, configuration_of
+from folders import new_open_folder
 from node import Node, files_below
 
 START = entry("start", boxes.script("exit 0"))
@@ -136,8 +135,7 @@ class Told:
 @pytest.fixture
 def open_folder():
     """Where daemons of other users find their way, whatever other runs of pytest do with its own folder."""
-    folder = Path(tempfile.mkdtemp(prefix="celaut-test-"))
-    folder.chmod(0o755)
+    folder = new_open_folder()
     yield folder
     shutil.rmtree(folder)
 

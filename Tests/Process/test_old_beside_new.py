@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
@@ -18,8 +17,9 @@ import pytest
 
 import boxes
 import wire_client as w
+from folders import new_folder
 from node import BINARIES, CELAUTCTL, DAEMONS, Node
-from traces import own_node
+
 
 OLD = Path(os.environ.get("CELAUT_OLD_BIN", BINARIES)).resolve()
 TOMORROW = 2
@@ -37,16 +37,7 @@ class MixedNode(Node):
             origin = name.replace("launcher", "supervisor")
             folder = OLD if origin in old else BINARIES.resolve()
             (self.programs / name).symlink_to(folder / name)
-
-    def start(self):
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [CELAUTCTL, "up", "--state", self.state, "--daemons", self.programs],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        for daemon in DAEMONS:
-            self.wait_for(daemon)
-        own_node(self.state)
-        return self
+        self.options += ("--daemons", self.programs)
 
 
 def use(node, celautctl=CELAUTCTL):
@@ -65,7 +56,7 @@ def use(node, celautctl=CELAUTCTL):
     def ctl(*words):
         return subprocess.run(
             [celautctl, *words, "--runtime", node.runtime, "--format", "json"], text=True,
-            timeout=60, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            timeout=180, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     for words in (("status",), ("ps",), ("boxes", "list")):
         done = ctl(*words)
         assert done.returncode == 0, done.stderr
@@ -161,7 +152,7 @@ class Tomorrow:
 
 @pytest.fixture(params=[1, TOMORROW], ids=["serves-both", "serves-the-later-only"])
 def tomorrow(request):
-    folder = Path(tempfile.mkdtemp(prefix="celaut-tomorrow-"))
+    folder = new_folder()
     daemon = Tomorrow(folder / "box-builder.sock", request.param)
     yield request.param, folder
     daemon.close()
@@ -171,7 +162,7 @@ def tomorrow(request):
 def test_the_command_talks_to_a_daemon_of_a_later_revision_or_says_that_it_cannot(tomorrow):
     revision_min, folder = tomorrow
     done = subprocess.run(
-        [CELAUTCTL, "status", "--runtime", folder, "--format", "json"], text=True, timeout=60,
+        [CELAUTCTL, "status", "--runtime", folder, "--format", "json"], text=True, timeout=180,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if revision_min == 1:
         [builder] = [one for one in json.loads(done.stdout)["daemons"] if one["answers"]]

@@ -9,18 +9,19 @@ import json
 import stat
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
 from google.protobuf import json_format
+
+from folders import folder_for_a_while
 
 MODELS = Path(__file__).resolve().parents[2] / "Protocols" / "models"
 
 
 @functools.cache
 def messages():
-    with tempfile.TemporaryDirectory(prefix="celaut-models-") as folder:
+    with folder_for_a_while() as folder:
         subprocess.run(["protoc", f"--proto_path={MODELS}", f"--python_out={folder}",
                         MODELS / "celaut.proto"], check=True)
         spec = importlib.util.spec_from_file_location("celaut_pb2", f"{folder}/celaut_pb2.py")

@@ -16,12 +16,12 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 import boxes
 import wire_client as w
+from folders import new_folder
 from node import DAEMONS, Node
 
 ENDS = (w.REPLY, w.FAULT, w.END)
@@ -134,7 +134,7 @@ def content(descriptor):
 def record(path):
     """Every command of the hour, with what it said and what went over each socket meanwhile."""
     kept = []
-    folder = project(Path(tempfile.mkdtemp()) / "kept")
+    folder = project(new_folder() / "kept")
     with Node() as node:
         taps = [Tap(node.socket(name)) for name in DAEMONS]
         for words in commands(folder):

@@ -6,10 +6,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from folders import new_open_folder
 from node import BINARIES
 
 
@@ -40,8 +40,7 @@ class BareDaemon:
     """Use as a context: killed and cleaned up at its end."""
 
     def __init__(self, name, configuration, socket_name="", path=None):
-        self.folder = Path(tempfile.mkdtemp(prefix="celaut-daemon-"))
-        self.folder.chmod(0o755)
+        self.folder = new_open_folder()
         self.name, self.configuration = name, configuration
         self.socket_name = name if socket_name == "" else socket_name
         self.socket_path = self.folder / f"{name}.sock"
@@ -86,7 +85,7 @@ class BareDaemon:
     def errors(self):
         return (self.folder / "errors").read_text(errors="replace")
 
-    def wait_ready(self, within=10.0):
+    def wait_ready(self, within=60.0):
         self.notify.settimeout(within)
         try:
             while "READY=1" not in self.told:

@@ -7,16 +7,18 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 import wire_client as w
+from folders import new_folder
 from traces import Traces, own_folder, own_node
 
 DAEMONS = ("box-builder", "sandbox-supervisor", "gateway-broker")
 BINARIES = Path(os.environ.get("CELAUT_BIN", Path(__file__).resolve().parents[2] / ".build/release"))
 CELAUTCTL = BINARIES / "celautctl"
+# LIMIT: seconds for what takes a moment on a machine that does nothing else: only what hangs takes so long.
+PATIENCE = 120.0
 
 
 def wait_until(condition, within, what):
@@ -39,7 +41,7 @@ class Node:
         `within`: a command that becomes `up`, with its arguments."""
         self.within = tuple(within)
         self.options = () if roots == "auto" else ("--roots", roots)
-        self.base = own_folder(Path(base or tempfile.mkdtemp(prefix="celaut-test-")))
+        self.base = own_folder(Path(base or new_folder()))
         self.owns_base = base is None
         self.base.chmod(0o755)
         self.state = Path(state or self.base / "state")
@@ -79,20 +81,24 @@ class Node:
     def command(self, *arguments, runtime=None, **options):
         """A finished `celautctl` command against this node, or what is at another place."""
         return subprocess.run(
-            [CELAUTCTL, *arguments, "--runtime", runtime or self.runtime], text=True, timeout=120,
+            [CELAUTCTL, *arguments, "--runtime", runtime or self.runtime], text=True, timeout=300,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
-    def start(self):
+    def begin(self):
+        """Starts `up`, and waits for nothing."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.within, CELAUTCTL, "up", "--state", self.state, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def start(self):
+        self.begin()
         for daemon in DAEMONS:
             self.wait_for(daemon)
         own_node(self.state)
         return self
 
-    def wait_for(self, daemon, other_than=None, within=20.0):
+    def wait_for(self, daemon, other_than=None, within=PATIENCE):
         """The status of a daemon, once it answers from a process other than the given one."""
         def answers():
             if self.process.poll() is not None:
@@ -111,7 +117,7 @@ class Node:
         return w.connect(self.socket(daemon), *interfaces)
 
     def status(self, daemon):
-        with w.Connection(self.socket(daemon), ["Admin"], timeout=10) as connection:
+        with w.Connection(self.socket(daemon), ["Admin"], timeout=30) as connection:
             return connection.call("Admin.GetStatus", w.admin.GetStatusRequest())
 
     def pid(self, daemon):
@@ -123,7 +129,7 @@ class Node:
         os.kill(pid, signal.SIGKILL)
         return self.wait_for(daemon, other_than=pid)
 
-    def stop(self, within=30):
+    def stop(self, within=PATIENCE):
         """SIGTERM; the exit code. Killed, and an error, where it does not end."""
         if self.process is None or self.process.poll() is not None:
             return self.process.returncode if self.process else None
@@ -149,9 +155,10 @@ class Node:
     def remove_box(self, service_id):
         with self.connect("box-builder", "BoxBuilder") as connection:
             return connection.call(
-                "BoxBuilder.RemoveBox", w.box.RemoveBoxRequest(box=service_id.hex()))
+                "BoxBuilder.RemoveBox", w.box.RemoveBoxRequest(box=service_id.hex()),
+                deadline=PATIENCE)
 
-    def start_service(self, service, ready_ms=15_000, key=None, environment=(), **fields):
+    def start_service(self, service, ready_ms=60_000, key=None, environment=(), **fields):
         """The StartedService, or the Fault."""
         request = w.gateway.StartServiceRequest(
             key=key or os.urandom(16), service=service if isinstance(service, str) else service.hex(),
@@ -160,7 +167,7 @@ class Node:
             request.environment.add(name=name, value=value)
         with self.connect("gateway-broker", "GatewayBroker") as connection:
             last = None
-            for last in connection.stream("GatewayBroker.StartService", request, deadline=120):
+            for last in connection.stream("GatewayBroker.StartService", request, deadline=180):
                 pass
         if last is None or last.WhichOneof("event") != "started":
             raise w.ProtocolBroken("a start without a token at its end")
@@ -172,14 +179,14 @@ class Node:
                 "GatewayBroker.StopService",
                 w.gateway.StopServiceRequest(
                     instance=w.gateway.InstanceReference(token=token), grace_ms=grace_ms),
-                deadline=60).instance
+                deadline=PATIENCE).instance
 
     def list_services(self, ended=False):
         with self.connect("gateway-broker", "GatewayBroker") as connection:
             return list(connection.stream(
                 "GatewayBroker.ListServices", w.gateway.ListServicesRequest(ended=ended)))
 
-    def watch_until_ended(self, token, within=30):
+    def watch_until_ended(self, token, within=PATIENCE):
         """How an instance ended, waited for."""
         with self.connect("gateway-broker", "GatewayBroker") as connection:
             request = w.gateway.WatchServiceRequest(
@@ -195,9 +202,25 @@ class Node:
         with self.connect("gateway-broker", "GatewayBroker") as connection:
             request = w.gateway.ReadServiceOutputRequest(
                 instance=w.gateway.InstanceReference(token=token), **fields)
-            for item in connection.stream("GatewayBroker.ReadServiceOutput", request, deadline=30):
+            for item in connection.stream(
+                    "GatewayBroker.ReadServiceOutput", request, deadline=PATIENCE):
                 streams[item.stream] += item.data
         return streams[w.sandbox.OUTPUT_STREAM_STDOUT], streams[w.sandbox.OUTPUT_STREAM_STDERR]
+
+
+def repeated(work, within=PATIENCE):
+    """What a request answers, asked again while a daemon is away, as WIRE.md §5 allows."""
+    end = time.monotonic() + within
+    while True:
+        try:
+            return work()
+        except (w.Closed, OSError):
+            if time.monotonic() > end:
+                raise
+        except w.Fault as fault:
+            if fault.code != "UNAVAILABLE" or time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def children_of(pid):
@@ -211,7 +234,7 @@ def children_of(pid):
     return found
 
 
-def nothing_new_since(before, within=10.0):
+def nothing_new_since(before, within=60.0):
     """Waits until all that came since is gone again."""
     last = {}
 
@@ -279,4 +302,4 @@ def store_of(node):
         objects = {name.removeprefix("objects/").replace("/", "") for name, mode, *_ in found
                    if name.startswith("objects/") and mode.startswith("-")}
         return (found, tables) if objects <= needed else None
-    return wait_until(settled, 10, "the store has only what its boxes need")
+    return wait_until(settled, 60, "the store has only what its boxes need")

@@ -12,9 +12,10 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+
+from folders import new_folder
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "Protocols"
 
@@ -33,11 +34,11 @@ HELLO, REQUEST, REPLY, FAULT, ITEM, END, CANCEL, CREDIT, GOODBYE = range(1, 10)
 
 def load_schemas():
     """Compiles Protocols/*.proto into a folder that goes when this process does."""
-    folder = tempfile.mkdtemp(prefix="celaut-schemas-")
+    folder = new_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     files = sorted(path.name for path in PROTOCOLS.glob("*.proto"))
     subprocess.run(["protoc", f"--proto_path={PROTOCOLS}", f"--python_out={folder}", *files], check=True)
-    sys.path.insert(0, folder)
+    sys.path.insert(0, str(folder))
     return {name: importlib.import_module(name.removesuffix(".proto") + "_pb2") for name in files}
 
 
@@ -151,7 +152,7 @@ class Closed(Exception):
 class Connection:
     """A connection whose hello is done, unless `hello=False`."""
 
-    def __init__(self, path, interfaces=(), hello=True, timeout=30.0, program="python"):
+    def __init__(self, path, interfaces=(), hello=True, timeout=180.0, program="python"):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)
         self.transactions = 0
@@ -280,7 +281,7 @@ class Connection:
         self.send(Frame(CANCEL, b"", method.interface, method.ordinal, transaction))
 
 
-def connect(path, *interfaces, within=20.0):
+def connect(path, *interfaces, within=60.0):
     """Connects and says hello, again and again until the daemon is there or the time is over."""
     end = time.monotonic() + within
     while True:
