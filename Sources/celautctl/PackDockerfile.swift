@@ -62,7 +62,13 @@ struct PackDockerfile {
     /// With what to do, where that can be told from what buildah says.
     private static func explained(_ complaint: Complaint) -> Complaint {
         var complaint = complaint
-        if complaint.lines.contains(where: { $0.contains("creating build container") }) {
+        let base = complaint.lines.filter { $0.contains("creating build container") }
+        if base.contains(where: { $0.contains("invalid reference format") }) {
+            complaint.hint =
+                "Of the path in \"FROM oci:PATH\" buildah makes an image's name, which cannot be "
+                + "made of every path (capitals, \"_\" at an end). --base NAME=LAYOUT takes a "
+                + "layout at any path, for \"FROM NAME\"."
+        } else if !base.isEmpty {
             complaint.hint =
                 "Base images are taken from --base NAME=LAYOUT, \"FROM oci:…\" or a registry."
         }

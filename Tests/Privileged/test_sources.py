@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -134,7 +135,7 @@ def test_a_blob_with_another_digest_is_refused_by_its_name(node, image, bare, fo
 
 # A Dockerfile.
 
-def test_a_dockerfile_gives_its_files_and_nothing_else(node, image, folder):
+def test_a_dockerfile_gives_its_files_and_nothing_else(node, image, bare, folder):
     buildah, _, unpacked = image
     made = project(
         folder / "dockerfile", config={"ignore": ["*.pyc"]},
@@ -148,21 +149,45 @@ def test_a_dockerfile_gives_its_files_and_nothing_else(node, image, folder):
     shutil.copytree(unpacked, tree, symlinks=True)
     for name, content in (("site/a/page", "hello"), ("site/kept/x", "1"), ("ran", "")):
         projects.write(tree / name, content)
-    assert first["id"] == pack(node, folder / "bare", "--rootfs", tree)["id"]
+    assert first["id"] == pack(node, bare, "--rootfs", tree)["id"]
     for path in made.rglob("*"):
         os.utime(path, (1, 1))
     assert pack(node, made, *base)["id"] == first["id"]
 
 
-def test_a_dockerfile_finds_its_base_in_a_layout(node, image, folder):
+@pytest.fixture
+def plain_path():
+    """A path that a name can be made of, wherever the tests' folders are."""
+    path = Path("/run") / f"celaut-test-{os.urandom(6).hex()}"
+    yield path
+    path.unlink()
+
+
+def test_a_dockerfile_finds_its_base_in_a_layout(node, image, folder, plain_path):
+    plain_path.symlink_to(folder / "layout")
     made = project(
         folder / "from-layout",
-        Dockerfile=f"FROM oci:{folder}/layout:1\nCOPY service/x service/y /\n", x="1", y="2")
+        Dockerfile=f"FROM oci:{plain_path}:1\nCOPY service/x service/y /\n", x="1", y="2")
     (made / ".dockerignore").write_text("y\n")
     complaint = refused(node, made)
     assert any("y" in line for line in complaint["lines"]), complaint
     (made / ".dockerignore").unlink()
     assert pack(node, made)["entries"] > 0
+
+
+@pytest.mark.parametrize("name", ["My_", "my_"])
+def test_a_path_that_is_no_name_is_told_how_to_be_a_base(node, image, bare, folder, name):
+    layout = folder / "odd" / name / "layout"
+    shutil.copytree(folder / "layout", layout)
+    made = project(folder / f"on-odd-{name}", Dockerfile=f"FROM oci:{layout}:1\n")
+    complaint = refused(node, made)
+    assert "--base NAME=LAYOUT takes a layout at any path" in complaint["hint"], complaint
+    projects.write(made / "Dockerfile", "FROM odd/base:1\n")
+    box = pack(node, made, "--base", f"odd/base:1={layout}:1")
+    assert box["id"] == pack(node, bare, "--image", folder / "layout")["id"]
+    projects.write(made / "Dockerfile", "FROM oci:/nowhere/at-all:1\n")
+    assert refused(node, made)["hint"] == (
+        'Base images are taken from --base NAME=LAYOUT, "FROM oci:…" or a registry.')
 
 
 @pytest.mark.parametrize("form", ["layout", "layout.tar", "saved.tar"])
