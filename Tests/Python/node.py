@@ -223,6 +223,20 @@ def repeated(work, within=PATIENCE):
         time.sleep(0.02)
 
 
+def hold(pid):
+    """SIGSTOP, which each thread obeys a moment later: none of them does anything any more."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def are_stopped():
+        try:
+            states = [(task / "stat").read_text().rsplit(")", 1)[1].split()[0]
+                      for task in Path(f"/proc/{pid}/task").iterdir()]
+        except OSError:  # a thread that ended meanwhile
+            return False
+        return set(states) == {"T"}
+    wait_until(are_stopped, PATIENCE, "it stands still")
+
+
 def children_of(pid):
     """Pids of the direct children, from any thread of it."""
     found = []

@@ -12,7 +12,7 @@ class Probe:
         outside = [one for one in started.instance.addresses if not one.inside]
         self.address = (outside[0].host, outside[0].port) if outside else None
 
-    def ask(self, line, timeout=20):
+    def ask(self, line, timeout=120):
         """One line to the probe; its whole answer, empty where it ended instead."""
         with socket.create_connection(self.address, timeout=timeout) as connection:
             connection.sendall(line.encode() + b"\n")
@@ -24,7 +24,7 @@ class Probe:
                 pass
             return answer.decode(errors="replace")
 
-    def run(self, command, timeout=20):
+    def run(self, command, timeout=120):
         """A shell command inside: (output, status)."""
         text = self.ask("run " + command, timeout)
         output, _, status = text.rpartition("=")

@@ -65,7 +65,7 @@ class Supervisor:
         self.connection.close()
 
     @staticmethod
-    def request(box, entrypoint, environment=(), slots=(), ready_ms=20_000, **limits):
+    def request(box, entrypoint, environment=(), slots=(), ready_ms=60_000, **limits):
         """A start request; limits as in the schema, with small defaults."""
         bounds = {"memory_bytes": 64 << 20, "processes": 64, "disk_bytes": 64 << 20, **limits}
         request = w.sandbox.StartInstanceRequest(
@@ -87,18 +87,18 @@ class Supervisor:
     def send_start(self, box, request):
         return self.connection.call("SandboxSupervisor.StartInstance", request, box.descriptors)
 
-    def states(self, instance, within=30):
+    def states(self, instance, within=120):
         request = w.sandbox.WatchInstanceRequest(instance_id=instance)
         return self.connection.stream("SandboxSupervisor.WatchInstance", request, deadline=within)
 
-    def wait_ended(self, instance, within=30):
+    def wait_ended(self, instance, within=120):
         state = None
         for state in self.states(instance, within):
             pass
         assert state is not None and state.phase == w.sandbox.PHASE_ENDED, state
         return state
 
-    def wait_ready(self, instance, within=30):
+    def wait_ready(self, instance, within=120):
         """The state in which it is ready, or ended."""
         phases = (w.sandbox.PHASE_READY, w.sandbox.PHASE_ENDED)
         states = self.states(instance, within)
@@ -116,7 +116,7 @@ class Supervisor:
 
     def stop(self, instance, grace_ms=0):
         return self.connection.call("SandboxSupervisor.StopInstance", w.sandbox.StopInstanceRequest(
-            instance_id=instance, grace_ms=grace_ms), deadline=60)
+            instance_id=instance, grace_ms=grace_ms), deadline=120)
 
     def forget(self, instance):
         self.connection.call("SandboxSupervisor.ForgetInstance", w.sandbox.ForgetInstanceRequest(
@@ -137,7 +137,7 @@ class Supervisor:
         return (streams[w.sandbox.OUTPUT_STREAM_STDOUT], streams[w.sandbox.OUTPUT_STREAM_STDERR],
                 dropped)
 
-    def run(self, box, entrypoint, within=30, **more):
+    def run(self, box, entrypoint, within=120, **more):
         """Starts it, waits for its end, forgets it: (end state, stdout, stderr, dropped bytes)."""
         instance = self.start(box, entrypoint, **more)
         try:

@@ -36,6 +36,11 @@ def own_node(state):
     OWN_CGROUPS.add(re.search(r'^cgroup = "(.*)"', text, re.MULTILINE)[1])
 
 
+def unescaped(text):
+    """A path as the kernel writes it where fields end with blanks: those are octal."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
 def is_below_own(path):
     return any(path == folder or path.startswith(f"{folder}/") for folder in OWN_FOLDERS)
 
@@ -136,8 +141,9 @@ class Traces:
         for line in (process / "mountinfo").read_text(errors="replace").splitlines():
             fields = line.split()
             kind = fields[fields.index("-") + 1:]
-            if is_wanted(fields[4]):
-                self.mounts.add((namespace, fields[4], *kind[:2]))
+            place = unescaped(fields[4])
+            if is_wanted(place):
+                self.mounts.add((namespace, place, *kind[:2]))
 
     def new_since(self, before):
         """What is there now and was not before, by kind."""
