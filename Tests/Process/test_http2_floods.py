@@ -10,7 +10,7 @@ import time
 import pytest
 
 import wire_client as w
-from node import Node
+from node import PATIENCE, Node
 from test_http_door import Door, free_port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -106,7 +106,7 @@ def priorities():
 def node():
     port = free_port()
     with Node(config={"gateway-broker": f"[http]\nport = {port}\n"
-                      "[limits]\nhttp_request_seconds = 5\n"}) as node:
+                      "[limits]\nhttp_request_seconds = 15\n"}) as node:
         node.http = port
         with node.connect("gateway-broker", "GatewayBroker") as connection:
             client = connection.call(
@@ -179,7 +179,7 @@ def test_a_good_request_among_the_frames_is_answered(node):
     """The floods above are refused for what they are, not because no request is understood."""
     token = f"Bearer {node.door.token}".encode()
     fields = FIELDS + b"\x0f\x08" + bytes([len(token)]) + token
-    with socket.create_connection(("127.0.0.1", node.http), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", node.http), timeout=PATIENCE) as connection:
         connection.sendall(PREFACE + frame(SETTINGS)
                            + frame(HEADERS, END_STREAM | END_HEADERS, 1, fields))
         seen = b""

@@ -14,15 +14,17 @@ import pytest
 
 import boxes
 import wire_client as w
-from node import Node, files_below, wait_until
+from node import PATIENCE, Node, files_below, wait_until
 from test_exchange import START, branch, export, service as canonical
 from test_http_door import Door, free_port, rest_of
 
 MEBIBYTE = 1 << 20
 BODY_MAX = 48 * MEBIBYTE
+# Soon, so that who stalls is waited for, and not before others on a loaded machine have asked.
+REQUEST_SECONDS = 20
 LIMITS = f"""
 [limits]
-http_request_seconds = 10
+http_request_seconds = {REQUEST_SECONDS}
 upload_bytes = {BODY_MAX}
 upload_bytes_per_user = {2 * BODY_MAX}
 """
@@ -99,7 +101,7 @@ def test_a_service_is_handed_over_in_any_codec_and_started_by_its_id(
     status, started = door.start(probe.hex())
     assert status == 201, started
     door.ask("DELETE", "/v1/instances/-?grace_ms=0", token=started["token"])
-    wait_until(lambda: removed(node, probe), 30, "the box is not held")
+    wait_until(lambda: removed(node, probe), 60, "the box is not held")
 
 
 def removed(node, box):
@@ -114,7 +116,7 @@ def test_what_is_here_is_not_sent_again(node, door):
     data, name = made(3 * MEBIBYTE)
     assert put(door, "-", data)[0] == 200
     # Whoever waits for "100 Continue" sends nothing at all.
-    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE) as connection:
         connection.sendall(
             f"PUT /v1/services/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n"
             f"Expect: 100-continue\r\nAuthorization: Bearer {door.token}\r\n\r\n".encode())
@@ -127,7 +129,7 @@ def test_what_is_here_is_not_sent_again(node, door):
 
 def test_a_caller_that_waits_to_be_asked_is_asked_when_the_content_is_not_known(node, door):
     data, name = made(MEBIBYTE, seed=2)
-    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE) as connection:
         connection.sendall(
             f"PUT /v1/services/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n"
             f"Connection: close\r\n"
@@ -146,7 +148,7 @@ def test_a_body_that_is_cut_is_nothing_even_where_it_could_be_all(node, door, pa
     # At 1.0 all of the service came, and one byte was announced that never does.
     sent = data[:int(len(data) * part)]
     for ending in ("close", "reset"):
-        with socket.create_connection(("127.0.0.1", door.port), timeout=60) as connection:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE) as connection:
             connection.sendall(
                 f"PUT /v1/services/- HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data) + 1}\r\n"
                 f"Authorization: Bearer {door.token}\r\n\r\n".encode() + sent)
@@ -154,15 +156,15 @@ def test_a_body_that_is_cut_is_nothing_even_where_it_could_be_all(node, door, pa
             if ending == "reset":
                 connection.setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        wait_until(lambda: put(door, "-", b"x")[0] != 429, 30, "there is room for another")
+        wait_until(lambda: put(door, "-", b"x")[0] != 429, 60, "there is room for another")
         assert listed(node) == before
-        wait_until(lambda: stored(node) == files, 30, "nothing is left")
+        wait_until(lambda: stored(node) == files, 60, "nothing is left")
 
 
 def test_a_gateway_that_is_killed_in_an_upload_leaves_nothing_of_it(node, door):
     data, name = made(2 * MEBIBYTE, seed=4)
     before, files = listed(node), stored(node)
-    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE) as connection:
         connection.sendall(
             f"PUT /v1/services/- HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data) + 1}\r\n"
             f"Authorization: Bearer {door.token}\r\n\r\n".encode() + data)
@@ -170,9 +172,9 @@ def test_a_gateway_that_is_killed_in_an_upload_leaves_nothing_of_it(node, door):
         old = node.pid("gateway-broker")
         node.kill("gateway-broker")
     node.wait_for("gateway-broker", other_than=old)
-    wait_until(lambda: stored(node) == files, 30, "nothing is left")
+    wait_until(lambda: stored(node) == files, 60, "nothing is left")
     assert listed(node) == before
-    wait_until(lambda: put_works(door, data, name), 30, "it is handed over")
+    wait_until(lambda: put_works(door, data, name), 60, "it is handed over")
     node.remove_box(bytes.fromhex(name))
 
 
@@ -197,7 +199,8 @@ def test_what_cannot_be_taken_is_refused_and_leaves_nothing(
     before, files = listed(node), stored(node)
     got, fault = door.ask("PUT", path, data, **headers)
     assert (got, fault["code"]) == (status, f"FAULT_CODE_{code}"), fault
-    assert listed(node) == before and stored(node) == files
+    assert listed(node) == before
+    wait_until(lambda: stored(node) == files, 60, "nothing is left")
 
 
 def test_only_who_has_a_token_hands_anything_over(node):
@@ -225,23 +228,21 @@ def test_more_than_one_may_have_ends_at_the_limit_and_memory_does_not_grow_with_
     assert listed(node) == before
     assert grown() - memory < 16 * 1_024
     # What was read counts: the day's bytes are used up by another one or two of these.
-    seen = set()
     for seed in range(7, 11):
         data, name = made(BODY_MAX - MEBIBYTE, seed=seed)
         try:
-            status, fault = put(door, name, data)
+            if put(door, name, data)[0] == 200:
+                node.remove_box(bytes.fromhex(name))
         except (BrokenPipeError, ConnectionResetError):
             continue
-        seen.add(fault.get("subject"))
-        if status == 200:
-            node.remove_box(bytes.fromhex(name))
-    assert "upload_bytes_per_user" in seen
+    status, fault = put(door, "-", made(10)[0])
+    assert (status, fault["subject"]) == (429, "upload_bytes_per_user"), fault
     # Another client's are its own.
     assert put(client_of(node, "other-" + os.urandom(4).hex()), "-", made(10)[0])[0] == 200
 
 
 def test_one_is_handed_over_at_once_and_who_stalls_makes_room(node, door):
-    with socket.create_connection(("127.0.0.1", door.port), timeout=90) as connection:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE) as connection:
         connection.sendall(
             f"PUT /v1/services/- HTTP/1.1\r\nHost: x\r\nContent-Length: {MEBIBYTE}\r\n"
             f"Authorization: Bearer {door.token}\r\n\r\n".encode() + made(10)[0])
@@ -250,17 +251,17 @@ def test_one_is_handed_over_at_once_and_who_stalls_makes_room(node, door):
         def is_full():
             status, fault = put(other, "-", made(10)[0])
             return (status, fault.get("subject")) == (429, "uploads")
-        wait_until(is_full, 9, "there is no room")
+        wait_until(is_full, REQUEST_SECONDS - 1, "there is no room")
         # Others are answered meanwhile.
         assert door.ask("GET", "/v1/identity")[0] == 200
         answer = rest_of(connection)
     assert answer.startswith(b"HTTP/1.1 408 "), answer
-    wait_until(lambda: put(other, "-", made(10)[0])[0] == 200, 30, "there is room")
+    wait_until(lambda: put(other, "-", made(10)[0])[0] == 200, 60, "there is room")
 
 
 def test_a_body_without_a_length_is_taken(node, door):
     data, name = made(MEBIBYTE, seed=12)
-    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=PATIENCE)
     connection.request(
         "PUT", f"/v1/services/{name}", iter([data[:1_000], data[1_000:]]),
         {"Authorization": f"Bearer {door.token}"}, encode_chunked=True)
@@ -282,7 +283,7 @@ def test_the_native_door_takes_a_service_and_says_what_is_there(node):
         descriptor = boxes.as_descriptor(data)
         try:
             with node.connect("gateway-broker", "GatewayBroker") as connection:
-                return connection.call("GatewayBroker.UploadService", ask, [descriptor], 60)
+                return connection.call("GatewayBroker.UploadService", ask, [descriptor], PATIENCE)
         finally:
             os.close(descriptor)
     with pytest.raises(w.Fault) as caught:

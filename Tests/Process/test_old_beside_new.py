@@ -20,7 +20,6 @@ import wire_client as w
 from folders import new_folder
 from node import BINARIES, CELAUTCTL, DAEMONS, Node
 
-
 OLD = Path(os.environ.get("CELAUT_OLD_BIN", BINARIES)).resolve()
 TOMORROW = 2
 
