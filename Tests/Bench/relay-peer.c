@@ -195,7 +195,7 @@ static void idle(int port, int total)
     for (; open < total; open++) {
         int fd = dial(port, 0);
         char byte = 'x';
-        struct timeval wait = {.tv_sec = 5};
+        struct timeval wait = {.tv_sec = 60};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
         if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
             break;
@@ -277,7 +277,7 @@ static void datagram(const char *address, int port)
     char buffer[64] = "";
     int fd = datagram_socket();
     struct sockaddr_in where = at(port, ntohl(inet_addr(address)));
-    struct timeval wait = {.tv_sec = 5};
+    struct timeval wait = {.tv_sec = 20};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     if (connect(fd, (struct sockaddr *)&where, sizeof where) || send(fd, "one", 3, 0) != 3)
         fail("send");

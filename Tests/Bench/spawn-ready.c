@@ -68,7 +68,7 @@ static void wait_ready(int fd, pid_t child) {
         ssize_t length = recv(fd, text, sizeof text - 1, 0);
         if (length < 0) {
             kill(child, SIGKILL);
-            die("not ready within 10 s");
+            die("not ready within 60 s");
         }
         text[length] = 0;
         if (strstr(text, "READY=1")) return;
@@ -87,7 +87,7 @@ int main(int count, char **arguments) {
         listener = bound(SOCK_SEQPACKET, arguments[3]);
         if (listen(listener, 16)) die("listen");
         notified = bound(SOCK_DGRAM, notify);
-        struct timeval patience = {.tv_sec = 10};
+        struct timeval patience = {.tv_sec = 60};
         setsockopt(notified, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     }
     for (int round = 0; round < rounds; round++) {

@@ -443,7 +443,7 @@ def test_names_in_many_spellings_are_no_more_work_than_as_many_others(node):
     start = identity.filesystem({"start": ("file", 0o755, START[1])})
     data = identity.blob(2, identity.tags(1, "linux/amd64") + identity.blob(2, start)
                          + identity.blob(3, identity.blob(1, "start")) + variables)
-    box = import_bytes(node, data, deadline=60)
+    box = import_bytes(node, data, deadline=600)
     assert box.service_id == hashlib.sha3_256(data).digest()
     node.remove_box(box.service_id)
 

@@ -20,7 +20,7 @@ def said_again(node, talk, ids):
     `ids` are the instances' then and now."""
     wrong = []
     frames = [(way, kept.frame(bytes.fromhex(packet)), kinds) for way, packet, kinds in talk["frames"]]
-    with w.Connection(node.socket(talk["daemon"]), hello=False, timeout=60) as connection:
+    with w.Connection(node.socket(talk["daemon"]), hello=False, timeout=180) as connection:
         [hello, *requests] = [(one, kinds) for way, one, kinds in frames
                               if way == ">" and one.kind in (w.HELLO, w.REQUEST)]
         connection.send(hello[0])
@@ -90,7 +90,7 @@ def test_what_earlier_daemons_answer_todays_command_understands(path, tmp_path):
         try:
             words = [word.replace("PROJECT", str(project)) for word in one["words"]]
             done = subprocess.run(
-                [CELAUTCTL, *words, "--runtime", runtime, "--format", "json"], text=True, timeout=60,
+                [CELAUTCTL, *words, "--runtime", runtime, "--format", "json"], text=True, timeout=180,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         finally:
             for daemon in played:

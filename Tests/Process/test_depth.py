@@ -17,7 +17,7 @@ import identity
 import wire_client as w
 from boxes import described, entry
 from identity import blob
-from node import store_of
+from node import store_of, wait_until
 from test_exchange import export, import_bytes
 
 # Names on the way to an entry, its own counted.
@@ -154,4 +154,5 @@ def test_every_source_refuses_what_is_deeper_by_one_rule(node, tmp_path, source,
     with pytest.raises(w.Fault) as caught:
         source(node, depth, tmp_path)
     assert caught.value.reason == "TOO_DEEP" and caught.value.fault.limit == DEPTH, caught.value
-    assert not node.list_boxes() and store_of(node) == before
+    assert not node.list_boxes()
+    wait_until(lambda: store_of(node) == before, 60, "the store is as it was")

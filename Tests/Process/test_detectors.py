@@ -27,7 +27,7 @@ def test_a_process_in_another_pid_namespace_is_seen():
     before = Traces()
     child = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "sleep", "100"])
     try:
-        wait_until(lambda: Traces().new_since(before), 5, "the process is there")
+        wait_until(lambda: Traces().new_since(before), 60, "the process is there")
         assert_seen(before, "processes")
         assert_seen(before, "namespaces")
     finally:
@@ -74,7 +74,7 @@ def test_a_listener_is_seen():
 def test_a_cgroup_is_seen():
     before = Traces()
     roots = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
-    folder = next(root for root in roots if root.is_dir()) / f"celaut-test-{os.getpid()}"
+    folder = next(root for root in roots if root.is_dir()) / f"celaut-test-{os.urandom(6).hex()}"
     OWN_CGROUPS.add(folder.name)
     folder.mkdir()
     try:
@@ -113,7 +113,7 @@ def test_an_instance_is_seen_after_everything_above_it_was_killed(probe_tree):
 def test_what_another_node_of_the_machine_has_is_not_seen():
     before = Traces()
     roots = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
-    group = next(root for root in roots if root.is_dir()) / f"celaut-others-{os.getpid()}"
+    group = next(root for root in roots if root.is_dir()) / f"celaut-others-{os.urandom(6).hex()}"
     group.mkdir()
     try:
         with tempfile.NamedTemporaryFile() as image:
@@ -122,7 +122,8 @@ def test_what_another_node_of_the_machine_has_is_not_seen():
                 ["losetup", "--find", "--show", image.name], check=True, text=True,
                 stdout=subprocess.PIPE).stdout.strip()
             try:
-                assert Traces().new_since(before) == {}
+                # What a node of another test still ends is gone in a moment; this would stay.
+                nothing_new_since(before)
             finally:
                 subprocess.run(["losetup", "--detach", loop], check=True)
     finally:

@@ -41,7 +41,7 @@ def other():
 
 
 def ran(node, *words, **streams):
-    return subprocess.run([CELAUTCTL, "boxes", *map(str, words), "--runtime", node.runtime], timeout=120,
+    return subprocess.run([CELAUTCTL, "boxes", *map(str, words), "--runtime", node.runtime], timeout=300,
                           stderr=subprocess.PIPE, **streams)
 
 
@@ -129,7 +129,7 @@ def test_an_export_to_a_full_disk_or_a_reader_that_goes_says_so_and_leaves_no_fi
     assert done.returncode == 73 and b"full" in done.stderr, done.stderr
     head = subprocess.run(
         ["/bin/bash", "-c", 'set -o pipefail; "$1" boxes export "$2" --runtime "$3" | head -c 100 | wc -c',
-         "-", CELAUTCTL, box, node.runtime], timeout=60, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+         "-", CELAUTCTL, box, node.runtime], timeout=180, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert (head.returncode, head.stdout.strip(), head.stderr) == (0, b"100", b"")
 
 

@@ -44,7 +44,7 @@ def flooded(peer):
 
 def pace(peer, port):
     """In microseconds."""
-    found = subprocess.run([peer, "pace", str(port), str(SAMPLES)], check=True, timeout=120, text=True,
+    found = subprocess.run([peer, "pace", str(port), str(SAMPLES)], check=True, timeout=300, text=True,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
     return int(found) / 1_000
 

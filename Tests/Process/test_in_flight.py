@@ -29,7 +29,7 @@ class Asking:
 
     def end(self):
         self.is_over.set()
-        self.thread.join(120)
+        self.thread.join(300)
         assert not self.thread.is_alive(), f"{self.name}: silence"
 
     def work(self):
@@ -96,7 +96,7 @@ def test_a_request_to_a_restarted_daemon_is_completed_or_unavailable(node, box, 
             node.wait_for(daemon, other_than=pid)
         for one in asking:
             then = one.answered
-            wait_until(lambda one=one, then=then: one.answered > then, 60, str(one))
+            wait_until(lambda one=one, then=then: one.answered > then, 120, str(one))
     finally:
         for one in asking:
             one.end()

@@ -4,14 +4,13 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 import wire_client as w
 from daemon import BareDaemon, configuration_of
-from node import BINARIES, CELAUTCTL, DAEMONS, Node, Traces, nothing_new_since
+from node import BINARIES, CELAUTCTL, DAEMONS, PATIENCE, Node, Traces, nothing_new_since
 
 USAGE, CONFIGURATION_MISSING, SOCKETS, STATE_TAKEN, CONFIGURATION = 64, 66, 69, 75, 78
 README = Path(__file__).resolve().parents[2] / "Daemons"
@@ -33,7 +32,7 @@ def name(request):
 
 def ending(daemon):
     """The exit code of a daemon that must end by itself; one its page documents."""
-    code = daemon.process.wait(10)
+    code = daemon.process.wait(PATIENCE)
     assert code in documented_exit_codes(daemon.name), (code, daemon.errors())
     return code
 
@@ -56,7 +55,7 @@ def test_up_ends_with_zero_on_sigterm_and_leaves_nothing(scratch):
 def test_up_ends_with_zero_on_sigint(scratch):
     with Node() as node:
         node.process.send_signal(signal.SIGINT)
-        assert node.process.wait(30) == 0
+        assert node.process.wait(PATIENCE) == 0
 
 
 def test_up_stops_running_instances_and_leaves_nothing(probe_tree):
@@ -72,7 +71,7 @@ def test_up_stops_running_instances_and_leaves_nothing(probe_tree):
 def test_a_second_up_on_the_same_state_is_refused_and_the_first_goes_on(node):
     pids = {name: node.pid(name) for name in DAEMONS}
     second = subprocess.run(
-        [CELAUTCTL, "up", "--state", node.state], text=True, timeout=30, stdin=subprocess.DEVNULL,
+        [CELAUTCTL, "up", "--state", node.state], text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert second.returncode not in (0, -signal.SIGKILL), second
     assert str(node.state) in second.stderr, second
@@ -110,13 +109,13 @@ def test_boxes_and_their_ids_outlive_the_node(probe_tree):
 def test_a_daemon_says_ready_serves_and_ends_with_zero_on_sigterm(configurations, name):
     with BareDaemon(name, configurations[name]) as daemon:
         daemon.wait_ready()
-        with w.Connection(daemon.socket_path, ["Admin"], timeout=10) as connection:
+        with w.Connection(daemon.socket_path, ["Admin"]) as connection:
             assert connection.call("Admin.GetStatus", w.admin.GetStatusRequest()).daemon == name
             daemon.process.terminate()
             with pytest.raises(w.Closed) as closed:
                 connection.receive()
             assert closed.value.reason == "STOPPING"
-        assert daemon.process.wait(10) == 0, daemon.errors()
+        assert daemon.process.wait(PATIENCE) == 0, daemon.errors()
         assert "STOPPING=1" in daemon.notifications()
 
 
@@ -129,12 +128,13 @@ def test_a_daemon_asked_to_end_the_moment_it_is_ready_ends(configurations, name,
     config.write_text(configuration.text)
     arguments = list(configuration.arguments)
     arguments[arguments.index("--config") + 1] = str(config)
+    processor = min(os.sched_getaffinity(0))
     rounds = subprocess.Popen(
-        ["taskset", "-c", "0", rig, "120", str(configuration.uid), scratch / f"{name}.sock", name,
-         BINARIES / name, *arguments],
+        ["taskset", "-c", str(processor), rig, "120", str(configuration.uid), scratch / f"{name}.sock",
+         name, BINARIES / name, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        said, _ = rounds.communicate(timeout=60)
+        said, _ = rounds.communicate(timeout=300)
         assert rounds.returncode == 0, said[-2000:]
     finally:
         if rounds.poll() is None:
@@ -191,13 +191,13 @@ def test_every_program_says_its_version():
 
 def test_a_daemon_without_arguments_says_what_it_needs(name):
     result = subprocess.run(
-        [BINARIES / name], text=True, timeout=10, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        [BINARIES / name], text=True, timeout=PATIENCE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert result.returncode == USAGE and "--config" in result.stderr, result
 
 
 def test_an_unknown_argument_is_refused_by_name(name):
     result = subprocess.run(
-        [BINARIES / name, "--confog", "x"], text=True, timeout=10, stdout=subprocess.PIPE,
+        [BINARIES / name, "--confog", "x"], text=True, timeout=PATIENCE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE)
     assert result.returncode == USAGE and "--confog" in result.stderr, result
 
@@ -207,7 +207,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(conf
         first.wait_ready()
         with BareDaemon(name, configurations[name]) as second:
             assert ending(second) == STATE_TAKEN
-        with w.Connection(first.socket_path, ["Admin"], timeout=10) as connection:
+        with w.Connection(first.socket_path, ["Admin"]) as connection:
             status = connection.call("Admin.GetStatus", w.admin.GetStatusRequest())
             assert status.process_id == first.process.pid
 
@@ -220,16 +220,15 @@ def test_sigterm_while_a_request_runs_finishes_or_answers_it(configurations):
     with BareDaemon("box-builder", configurations["box-builder"]) as daemon:
         daemon.wait_ready()
         reading, writing = os.pipe()
-        with w.Connection(daemon.socket_path, ["BoxBuilder"], timeout=15) as connection:
+        with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
             connection.start(
                 "BoxBuilder.ImportBox", w.box.ImportBoxRequest(),
                 [reading, boxes.as_descriptor(b"{}")])
-            start = time.monotonic()
             daemon.process.terminate()
             with pytest.raises((w.Fault, w.Closed)):
                 connection.answer(1)
                 connection.receive()
-            assert daemon.process.wait(10) == 0, daemon.errors()
-            assert time.monotonic() - start < 9
+            # With another code where it had to be cut off, after all its time was over.
+            assert daemon.process.wait(PATIENCE) == 0, daemon.errors()
         os.close(reading)
         os.close(writing)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from node import DAEMONS
+from node import DAEMONS, wait_until
 
 
 def asked(node, *words, code=0):
@@ -36,8 +36,11 @@ def test_a_restart_ends_when_the_new_process_answers(node, daemon):
 
 def test_the_log_of_a_daemon_is_kept_in_a_file(node):
     asked(node, "restart", "box-builder")
-    done = node.command("logs", "--daemon", "box-builder")
-    assert "ready" in done.stdout and "stopped" in done.stdout, done.stdout
+
+    def told():
+        said = node.command("logs", "--daemon", "box-builder").stdout
+        return "ready" in said and "stopped" in said
+    wait_until(told, 60, "its start and its end are in the log")
     assert node.command("logs", "--daemon", "nobody").returncode == 64
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     subprocess.run(
-        [ROOT / "deploy/pages", folder], check=True, timeout=120, stdin=subprocess.DEVNULL,
+        [ROOT / "deploy/pages", folder], check=True, timeout=300, stdin=subprocess.DEVNULL,
         env={**os.environ, "CELAUT_BIN": str(BINARIES)})
     return folder
 
@@ -25,7 +25,7 @@ def pages(tmp_path_factory):
 def commands():
     """The words of every command: ["celautctl", "boxes", "list"] and so on."""
     help_ = subprocess.run(
-        [CELAUTCTL, "--experimental-dump-help"], check=True, timeout=60, stdout=subprocess.PIPE).stdout
+        [CELAUTCTL, "--experimental-dump-help"], check=True, timeout=180, stdout=subprocess.PIPE).stdout
 
     def below(command, words):
         words = words + [command["commandName"]]
@@ -61,6 +61,6 @@ def test_bash_completes_what_was_begun(pages):
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     done = subprocess.run(
-        ["bash", "-c", script], timeout=60, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ["bash", "-c", script], timeout=180, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PATH": f"{BINARIES}:{os.environ['PATH']}"})
     assert [word.strip() for word in done.stdout.split()] == ["test"], done.stderr
