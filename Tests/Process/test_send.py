@@ -51,7 +51,7 @@ def started(stream, node, *words):
 
 def ended(process, code=0):
     """What it says on standard error."""
-    told = process.communicate(timeout=60)[1].decode()
+    told = process.communicate(timeout=180)[1].decode()
     assert process.returncode == code, told
     return json.loads(told)
 
@@ -63,7 +63,7 @@ class Stranger:
         ours, theirs = socket.socketpair()
         self.process = started((theirs, theirs), node, *words)
         theirs.close()
-        ours.settimeout(60)
+        ours.settimeout(180)
         self.socket, self.file = ours, ours.makefile("rwb")
 
     def say(self, **fields):
@@ -79,6 +79,17 @@ class Stranger:
             return None
         return Frame.FromString(self.file.read(struct.unpack(">I", head)[0]))
 
+    def rest(self):
+        """What it said and was not heard, until its end."""
+        said = b""
+        try:
+            while part := self.file.read(65_536):
+                said += part
+        except ConnectionResetError:
+            # It ended with words of ours unread.
+            pass
+        return said
+
     def leave(self):
         """Says no more, and hears the rest."""
         try:
@@ -86,13 +97,12 @@ class Stranger:
         except OSError:
             # The other side has ended already.
             pass
+        self.rest()
         try:
-            while self.hear():
-                pass
-        except ConnectionResetError:
-            # It ended with words of ours unread.
+            self.file.close()
+        except OSError:
+            # What it did not take is not sent any more.
             pass
-        self.file.close()
         self.socket.close()
 
 
@@ -164,7 +174,8 @@ def test_another_box_than_the_expected_one_is_not_even_sent(node, other, box):
         assert complaint["condition"]["code"] == "corrupt", complaint
         assert complaint["condition"]["subject"] == "ab" * 32 and complaint["lines"] == [box.hex()]
     assert "other side" in told[0]["error"]
-    assert not other.list_boxes() and store_of(other) == before
+    assert not other.list_boxes()
+    wait_until(lambda: store_of(other) == before, 60, "the store is as it was")
 
 
 def test_a_stranger_receives_by_the_schema_alone(node, box):
@@ -212,13 +223,10 @@ def test_a_receiver_that_refuses_in_the_middle_is_heard_at_once(node, box):
     stranger.say(listed={"digests": listed.digests, "last": True})
     assert stranger.hear().WhichOneof("event") == "piece"
     stranger.say(outcome={"fault": {"code": "FAULT_CODE_STORAGE_FULL", "subject": "disk\x1b[2J"}})
-    pieces = 1
-    while (frame := stranger.hear()) and frame.WhichOneof("event") == "piece":
-        pieces += 1
+    # Nothing more is read: what the pipes and the socket hold is less than all of it.
     complaint = ended(stranger.process, 73)
     assert complaint["condition"]["subject"] == "disk\ufffd[2J"
-    # What the pipes and the socket held when it was said.
-    assert pieces * 61_440 < 2 * len(LARGE)
+    assert len(stranger.rest()) < len(LARGE)
 
 
 @pytest.fixture
@@ -226,7 +234,7 @@ def untouched(other):
     before = store_of(other)
     yield
     assert not other.list_boxes()
-    wait_until(lambda: store_of(other) == before, 5, "the store is as it was")
+    wait_until(lambda: store_of(other) == before, 60, "the store is as it was")
 
 
 def offered(service_id, data, codec="proto3"):
@@ -309,7 +317,7 @@ def test_a_list_without_an_end_is_refused(other, untouched):
         for _ in range(400_000 * 32 // 61_440 + 1):
             stranger.raw(part)
         assert stranger.hear().outcome.HasField("fault")
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):
         pass
     stranger.leave()
     ended(stranger.process, 65)
@@ -401,7 +409,7 @@ def test_a_receiver_that_takes_one_box_is_told_of_after_it(node, two):
         pass
     stranger.say(outcome={})
     stranger.leave()
-    told = stranger.process.communicate(timeout=60)[1].decode()
+    told = stranger.process.communicate(timeout=180)[1].decode()
     assert stranger.process.returncode == 69, told
     assert two[0].hex() in told and two[1].hex() not in told and "ended the stream" in told
 
