@@ -165,13 +165,13 @@ struct PackageIntake {
         open.append(OpenBlock(block, name, length: isPointed ? nil : intake.contentNext))
     }
 
-    /// Whether the bytes before the first block have pointers in them, and the blocks come behind.
+    /// Whether the bytes before the first block have pointers in them, and the blocks come behind. Then
+    /// nothing is open in what came, or it is no expanded service: a content that has the name of a
+    /// block in it by chance, another package say, is no pointer where the block is in its place.
     private func standsApart(from name: [UInt8]) throws(Fault) -> Bool {
-        guard let aside else { return false }
+        guard let aside, refusal != nil || intake.isWhole else { return false }
         if try aside.holdsPointer(to: name) { return true }
-        // It may be a block of a block. Then nothing is open in what came, or it is no expanded
-        // service; and the topmost pointers, which are there, have their type.
-        guard refusal != nil || intake.isWhole else { return false }
+        // It may be a block of a block. The topmost pointers, which are there, have their type.
         return try aside.holds([0x0A, 0x20] + Hash.Algorithm.sha3.type)
     }
 
