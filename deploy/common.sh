@@ -4,6 +4,7 @@
 #                        the dependencies are compiled once
 
 BUILD_FLAGS=(-c "${CELAUT_CONFIGURATION:-release}")
+APT_PATIENCE=(-o Acquire::Retries=5 -o DPkg::Lock::Timeout=600)
 
 # What each group needs of Debian, beside Swift itself.
 packages_build=(
@@ -43,9 +44,29 @@ install_packages() {
     fi
     ((EUID == 0)) || fail "These packages are missing; run as root, or install them: ${missing[*]}"
     echo "installing ${missing[*]}"
-    apt-get update -q >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        "${missing[@]}" >/dev/null
+    thrice get_packages "${missing[@]}"
+}
+
+get_packages() {
+    apt-get -q "${APT_PATIENCE[@]}" update >/dev/null &&
+        DEBIAN_FRONTEND=noninteractive apt-get -y -q "${APT_PATIENCE[@]}" install \
+            --no-install-recommends "$@" >/dev/null
+}
+
+# thrice COMMAND…: what needs a network, or a lock that somebody else may have, fails now and then.
+thrice() {
+    "$@" && return
+    sleep 5
+    "$@" && return
+    sleep 20
+    "$@"
+}
+
+# refresh_packages: so that apt can fetch what the tests make boxes of: lists of some weeks ago name
+# files that are gone. Without a network what is there has to do.
+refresh_packages() {
+    ((EUID != 0)) || thrice apt-get -q "${APT_PATIENCE[@]}" update >/dev/null ||
+        echo "the package lists were not refreshed"
 }
 
 # build [ARGUMENT…]: builds the package, quietly while it goes well.

@@ -4,6 +4,7 @@ document, right and wrong ones, and looks at each answer. The same seed, so the 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,9 @@ from node import Node
 from test_http_door import free_port
 
 VERSION = "schemathesis==4.32.5"
+# As it was when the test was written, so that no later release of what it needs changes the test; without
+# it where one of them can be had no more.
+NEEDS = ["-r", Path(__file__).with_name("schemathesis.txt")]
 
 # A message that is right by its schema can be wrong by what it says: no such service, a number past a
 # bound, two members of one choice. That is 400 or 422, which by itself this tool takes for a failure. And
@@ -30,9 +34,14 @@ expected-statuses = [200, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 431]
 def tool(tmp_path_factory):
     folder = tmp_path_factory.mktemp("schemathesis")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=300)
-    subprocess.run(
-        [folder / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", VERSION],
-        check=True, timeout=600)
+    # A network fails now and then.
+    for needs in (NEEDS, NEEDS, [VERSION], [VERSION]):
+        done = subprocess.run(
+            [folder / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", *needs],
+            text=True, timeout=600, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0, done.stdout
     (folder / "schemathesis.toml").write_text(SETTINGS)
     return folder
 
@@ -50,8 +59,8 @@ def test_every_answer_is_one_that_the_description_has(tool, tmp_path):
             [tool / "venv/bin/st", "run", f"http://127.0.0.1:{port}/openapi.json",
              "-H", f"Authorization: Bearer {client.token}", "-H", "Celaut-Deadline-Ms: 30000",
              "--checks", "all", "--seed", "1", "--max-examples", "15", "--generation-database",
-             "none", "--request-timeout", "60", "--phases", "examples,coverage,fuzzing",
-             "--no-color"],
-            cwd=tool, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+             "none", "--request-timeout", "180", "--phases", "examples,coverage,fuzzing",
+             "--suppress-health-check", "all", "--no-color"],
+            cwd=tool, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1_200)
         assert run.returncode == 0, run.stdout[-20_000:]
         assert "Tested: 17" in run.stdout, run.stdout[-4_000:]
