@@ -107,7 +107,7 @@ def refused(probe, *tags):
 
 def said_at(probe, host, port):
     """What a server says to whoever connects from inside."""
-    output, _ = probe.run(f"busybox nc -w 5 {host} {port} </dev/null")
+    output, _ = probe.run(f"busybox nc -w 60 {host} {port} </dev/null")
     return output.strip()
 
 
@@ -170,7 +170,11 @@ def test_what_the_operator_denies_or_does_not_allow_is_not_given(start, sites):
 
 
 def lookup(probe, name, server="127.0.0.1"):
-    return probe.run(f"busybox nslookup {name} {server}")[0]
+    """What is said of a name. On a busy machine an answer may come after who asked has gone."""
+    def told():
+        said = probe.run(f"busybox nslookup {name} {server}")[0]
+        return None if "timed out" in said else said
+    return wait_until(told, 100, "an answer")
 
 
 def test_names_are_answered_for_what_was_given_only(start):
@@ -183,7 +187,7 @@ def test_names_are_answered_for_what_was_given_only(start):
     for name in ("example.org", "second.example", "cluster"):
         assert "10.66" not in lookup(probe, name), name
     silent = start([WEB])
-    assert "10.66" not in lookup(silent, "first.example")
+    assert "10.66" not in silent.run("busybox nslookup first.example 127.0.0.1")[0]
 
 
 def test_instances_of_one_network_are_each_other_s_peers_while_they_live(start):
@@ -196,13 +200,13 @@ def test_instances_of_one_network_are_each_other_s_peers_while_they_live(start):
     [peer] = resolve(first, "cluster")
     # The port is one of its own slots, which it may have on all addresses.
     assert peer.port != boxes.PROBE_PORT
-    answer, _ = first.run(f"echo say hello | busybox nc -w 5 {peer.host} {peer.port}")
+    answer, _ = first.run(f"echo say hello | busybox nc -w 60 {peer.host} {peer.port}")
     assert answer.strip() == "ok"
-    wait_until(lambda: "hello" in written(second), 15, "it said what it was told")
+    wait_until(lambda: "hello" in written(second), 60, "it said what it was told")
     # The one that does not speak it is no peer; it has them.
     assert len(resolve(other, "cluster")) == 2
     second.stop(grace_ms=0)
-    wait_until(lambda: not reaches(first, peer.host, peer.port), 10, "the address is dead")
+    wait_until(lambda: not reaches(first, peer.host, peer.port), 60, "the address is dead")
     assert resolve(first, "cluster") == []
     third = start([cluster], api=api)
     [later] = resolve(first, "cluster")
@@ -249,15 +253,15 @@ def test_a_family_s_addresses_lead_to_who_they_were_given_for_and_no_longer_than
     def inside(address, command):
         """A command inside a child, by way of its parent."""
         return parent.run(
-            f"echo 'run {command}' | busybox nc -w 10 {address.host} {address.port}")[0]
+            f"echo 'run {command}' | busybox nc -w 60 {address.host} {address.port}")[0]
     assert "hello" in inside(place, "echo hello")
     # The probe listens on 127.0.0.1 only, so that whatever takes a connection elsewhere is the node.
     for target in (place.host, other.host, "10.64.0.2", "10.65.1.0", "10.66.0.1"):
         answer = inside(
-            place, f"busybox nc -w 5 {target} {boxes.PROBE_PORT} </dev/null && echo open")
+            place, f"busybox nc -w 60 {target} {boxes.PROBE_PORT} </dev/null && echo open")
         assert "refused" in answer and "open" not in answer, (target, answer)
     first.stop(grace_ms=0)
-    wait_until(lambda: not reaches(parent, place.host, place.port), 15, "the address is dead")
+    wait_until(lambda: not reaches(parent, place.host, place.port), 60, "the address is dead")
     third = start(parent=parent, resources=small)
     [later] = third.started.instance.addresses
     assert later.host not in (place.host, other.host)
@@ -288,7 +292,7 @@ def test_ways_and_their_addresses_outlive_the_gateway(start, node):
             return said_at(probe, before["first.example"], 80) == "first"
         except OSError:
             return False
-    wait_until(is_back, 30, "the way is open again")
+    wait_until(is_back, 60, "the way is open again")
     assert {peer.name: peer.host for peer in resolve(probe, "web")} == before
     assert before["first.example"] in lookup(probe, "first.example")
 
