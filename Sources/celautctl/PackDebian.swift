@@ -83,7 +83,7 @@ struct PackDebian {
         {
             return lock
         }
-        try apt(["update"], doing: "reading Debian's index")
+        try readIndex()
         let lock = try resolve()
         if !lock.write(path) {
             tool.progress.note(
@@ -165,7 +165,7 @@ struct PackDebian {
     private func fetch(_ lock: DebianLock) throws(Complaint) {
         let missing = lock.packages.filter { (try? digest(file($0))) != $0.sha256 }
         guard !missing.isEmpty else { return }
-        if !hasIndex { try apt(["update"], doing: "reading Debian's index") }
+        if !hasIndex { try readIndex() }
         let folder = try tool.scratch.folder("packages")
         let bytes = missing.reduce(0) { $0 + $1.bytes }
         let names = missing.map { "\($0.name):\($0.architecture)=\($0.version)" }
@@ -174,13 +174,28 @@ struct PackDebian {
             try apt(["download", "--"] + names, doing: doing, directory: folder)
         } catch {
             // The index may be older than the lock.
-            try apt(["update"], doing: "reading Debian's index")
+            try readIndex()
             try apt(
                 ["download", "--"] + names, doing: doing,
                 hint: "Debian may have newer versions only: choose again with --update.",
                 directory: folder)
         }
         try keep(missing, from: folder)
+    }
+
+    /// What apt cannot fetch it only warns of, and goes on with the lists of an earlier day.
+    private func readIndex() throws(Complaint) {
+        try apt(["update"], doing: "reading Debian's index")
+        let warnings = tool.complaints.filter { $0.hasPrefix("W: Failed to fetch") }
+        guard !warnings.isEmpty else { return }
+        guard hasIndex else {
+            throw Complaint(
+                "Debian's index cannot be read, and there is none of an earlier day.",
+                hint: "Check the network and the machine's sources: apt-get update.",
+                lines: warnings, code: .unavailable)
+        }
+        tool.progress.note(
+            "Not all of Debian's index could be read: there may be newer packages than are known.")
     }
 
     /// Whether apt's own state has lists of packages, be they of today or not.

@@ -90,9 +90,16 @@ struct PackTool {
     }
 
     /// Whether the last program said something of it beside its answer.
-    func said(_ words: String) -> Bool {
+    func said(_ words: String) -> Bool { log.contains(words) }
+
+    /// The last lines that the last program said beside its answer.
+    var complaints: [String] {
+        log.split(whereSeparator: \.isNewline).suffix(Self.linesMax).map(String.init)
+    }
+
+    private var log: String {
         let said = (try? File.readAll("\(scratch.path)/log", limit: Self.outputBytesMax)) ?? []
-        return String(decoding: said, as: UTF8.self).contains(words)
+        return String(decoding: said, as: UTF8.self)
     }
 
     private func fresh(_ name: String) throws(Complaint) -> Descriptor {

@@ -332,6 +332,29 @@ def test_a_package_that_debian_does_not_have_is_refused_by_its_name(node, folder
 
 # Dependencies.
 
+def without_network(node, made, *arguments, **environment):
+    """A pack in a network namespace that has nothing, with apt that tries once."""
+    once = made.parent / "once.conf"
+    once.write_text('Acquire::Retries "0";')
+    return subprocess.run(
+        ["unshare", "-n", CELAUTCTL, "pack", *arguments, "--runtime", node.runtime, made],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        env={**projects.ENVIRONMENT, "APT_CONFIG": str(once), **environment})
+
+
+def test_an_index_that_cannot_be_read_is_told_and_not_taken_for_an_empty_one(node, folder):
+    made = project(folder / "debian-offline", config={"debian": ["busybox"]})
+    done = without_network(node, made, XDG_CACHE_HOME=str(folder / "no-cache"))
+    assert done.returncode == 69, done.stderr
+    assert "Debian's index cannot be read" in done.stderr and "Failed to fetch" in done.stderr
+    # With an index and packages of an earlier day it goes on, and says so.
+    first = pack(node, made)
+    done = without_network(node, made, "--update")
+    assert done.returncode == 0, done.stderr
+    assert first["id"] in done.stdout and "there may be newer packages" in done.stderr
+    assert "newer" not in without_network(node, made).stderr
+
+
 def test_a_service_reads_the_ids_of_what_it_depends_on(node, folder):
     known = pack(node, project(folder / "known"), "--rootfs", projects.busybox(folder / "known/tree"))
     child = project(folder / "family/child", rootfs__child="")
