@@ -60,7 +60,7 @@ def run(*words, **options):
     """What a tool says; its failure is the test's."""
     done = subprocess.run(
         list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=120, env=ENVIRONMENT, **options)
+        timeout=600, env=ENVIRONMENT, **options)
     assert done.returncode == 0, f"{words}\n{done.stdout}"
     return done.stdout
 
