@@ -14,7 +14,7 @@ import pytest
 import boxes
 import wire_client as w
 from daemon import configuration_of
-from node import children_of, wait_until
+from node import children_of, hold, wait_until
 from supervisor import OpenBox, Supervisor
 
 MEBIBYTE = 1 << 20
@@ -37,7 +37,7 @@ def holder(node):
     with opened(node, HOLDER) as box:
         with Supervisor(node) as supervisor:
             instance = supervisor.start(box, ["start"])
-            wait_until(lambda: supervisor.output(instance)[0] == b"held\n", 30, "it holds memory")
+            wait_until(lambda: supervisor.output(instance)[0] == b"held\n", 60, "it holds memory")
         yield instance
         with Supervisor(node) as supervisor:
             supervisor.stop(instance)
@@ -73,14 +73,14 @@ def test_memory_over_time_goes_on_through_the_death_of_who_counts_it(node, holde
     def counted():
         found = meter(node, holder)
         return found if found and found[1] >= HELD else None
-    wait_until(counted, 30, "a sample of what it holds is written down")
+    wait_until(counted, 60, "a sample of what it holds is written down")
     pid = node.pid("sandbox-supervisor")
-    os.kill(pid, signal.SIGSTOP)
+    hold(pid)
     total, charged, since = counted()
     # It lets go while nobody counts: that time is one sample of what it held.
     witness = int((folder(node, holder) / "witness").read_text().split()[0])
     Path(f"/proc/{witness}/root/tmp/go").touch()
-    wait_until(lambda: b"free\n" in (folder(node, holder) / "output.0").read_bytes(), 30, "free")
+    wait_until(lambda: b"free\n" in (folder(node, holder) / "output.0").read_bytes(), 60, "free")
     killed = time.time_ns() // 1_000_000
     os.kill(pid, signal.SIGKILL)
     node.wait_for("sandbox-supervisor", other_than=pid)
@@ -109,7 +109,7 @@ def test_a_change_that_was_never_answered_is_not_in_force_afterwards(node, holde
     assert int(memory.read_text()) == 64 * MEBIBYTE and int(processes.read_text()) == 64
     # As it is when the supervisor dies between the kernel and the record.
     pid = node.pid("sandbox-supervisor")
-    os.kill(pid, signal.SIGSTOP)
+    hold(pid)
     memory.write_text(str(48 * MEBIBYTE))
     processes.write_text("99")
     os.kill(pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ def test_changes_at_once_all_come_true(node, holder):
             limits = use(node, holder).limits
             return (limits.memory_bytes, limits.processes, limits.cpu_quota_us,
                     limits.block_io_weight) == (96 * MEBIBYTE, 70, 50_000, 300)
-        wait_until(all_true, 30, "all changes are in the record")
+        wait_until(all_true, 60, "all changes are in the record")
     memory, processes = groups(node, holder)
     assert int(memory.read_text()) == 96 * MEBIBYTE and int(processes.read_text()) == 70
 
@@ -156,7 +156,7 @@ def test_a_maintainer_changes_a_limit_and_sees_what_is_used(node):
     started = node.start_service(node.import_box(tree, description).service_id)
     name = started.instance.name
     try:
-        wait_until(lambda: node.output(started.token)[0] == b"held\n", 30, "it holds memory")
+        wait_until(lambda: node.output(started.token)[0] == b"held\n", 60, "it holds memory")
         told = node.command(
             "update", name, "--processes", "300", "--io-weight", "500", "--format", "json")
         report = json.loads(told.stdout)
@@ -209,33 +209,41 @@ def leftovers(node):
             list((node.state / "sandbox-supervisor/instances").iterdir()))
 
 
-STARTS = 160
+STARTS = 120
 
 
 def test_hundreds_of_starts_leave_no_growth(fresh_node):
     node = fresh_node
-    pids = [node.pid("sandbox-supervisor")]
-    before = None
     with opened(node, ["exit 0"]) as box:
-        for count in range(STARTS):
-            if count == STARTS // 4:
-                pids += children_of(pids[0])[:1]
-                before = settled(node, pids)
-            with Supervisor(node) as supervisor:
-                state, *_ = supervisor.run(box, ["start"], disk_bytes=4 << 20, memory_bytes=8 << 20)
-            assert state.ended.cause == w.sandbox.END_CAUSE_EXITED, state
-        after = settled(node, pids)
-    for (descriptors, memory, mounts), (descriptors_after, memory_after, mounts_after) in zip(
-            before, after, strict=True):
-        assert descriptors_after <= descriptors, (before, after)
-        assert mounts_after <= mounts, (before, after)
-        # LIMIT: what an allocator may take once; a leak of 8 KiB for each start would be more.
-        assert memory_after <= memory + 1_024, (before, after)
+        start_often(node, box, STARTS // 4)
+        pids = [node.pid("sandbox-supervisor")]
+        pids += children_of(pids[0])[:1]
+        found = [settled(node, pids)]
+        # What leaks does so again and again; an allocator takes its own once.
+        for _ in range(4):
+            start_often(node, box, STARTS)
+            found.append(settled(node, pids))
+            if not has_grown(*found[-2:]):
+                return
+    raise AssertionError(found)
+
+
+def start_often(node, box, count):
+    for _ in range(count):
+        with Supervisor(node) as supervisor:
+            state, *_ = supervisor.run(box, ["start"], disk_bytes=4 << 20, memory_bytes=8 << 20)
+        assert state.ended.cause == w.sandbox.END_CAUSE_EXITED, state
+
+
+def has_grown(before, after):
+    # LIMIT: what an allocator may take at once; a leak of 8 KiB for each start would be more.
+    return any(now[0] > then[0] or now[1] > then[1] + 900 or now[2] > then[2]
+               for then, now in zip(before, after, strict=True))
 
 
 def settled(node, pids):
     """What they hold when nothing runs and nothing is kept for the next start."""
-    wait_until(lambda: not any(map(len, leftovers(node))), 30, "nothing is left")
+    wait_until(lambda: not any(map(len, leftovers(node))), 60, "nothing is left")
     last = None
 
     def is_flat():
@@ -246,5 +254,5 @@ def settled(node, pids):
         return before is not None and [one[0] for one in before] == [one[0] for one in now]
     # The witness and the layer made ahead go together, three seconds after the last start.
     wait_until(lambda: not any(children_of(pid) for pid in pids[1:]), 60, "nothing is kept ready")
-    wait_until(is_flat, 30, "descriptors stay as they are")
+    wait_until(is_flat, 60, "descriptors stay as they are")
     return last

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from node import Node, wait_until
+from node import Node, hold, wait_until
 from traces import CGROUPS, OWN_CGROUPS
 
 INSTANCE = "ab" * 16
@@ -28,12 +28,17 @@ def name_of(node):
 def kill_all(node):
     """Nobody gets to say goodbye: the keeper starts none again, and tells none that it is gone."""
     pids = [node.pid(daemon) for daemon in ("sandbox-supervisor", "box-builder", "gateway-broker")]
-    node.process.send_signal(signal.SIGSTOP)
+    hold(node.process.pid)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}/exe"), 20, "it is dead")
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}/exe"), 60, "it is dead")
     node.process.kill()
     node.process.wait()
+
+
+def are_empty(name):
+    """No process is in any of them."""
+    return not any(file.read_text() for part in parts(name) for file in part.rglob("cgroup.procs"))
 
 
 def removed(path):
@@ -53,12 +58,14 @@ def killed():
     with Node() as node:
         name = name_of(node)
         kill_all(node)
+        # Those that its daemons started end with them, a moment later.
+        wait_until(lambda: are_empty(name), 60, "nobody is left in its cgroups")
         for part in parts(name):
             (part / INSTANCE).mkdir()
         yield node, name
         for part in parts(name):
             for path in (part / INSTANCE, part):
-                wait_until(lambda: removed(path), 20, f"{path} is removed")
+                wait_until(lambda: removed(path), 60, f"{path} is removed")
 
 
 def test_what_a_gone_node_left_among_the_cgroups_is_removed(killed):
@@ -66,7 +73,7 @@ def test_what_a_gone_node_left_among_the_cgroups_is_removed(killed):
     assert parts(name)
     shutil.rmtree(node.state)
     with Node():
-        assert not parts(name)
+        wait_until(lambda: not parts(name), 60, "they are removed")
 
 
 def test_what_a_node_that_can_come_back_left_stays(killed):
@@ -97,7 +104,7 @@ def test_what_has_a_process_in_it_stays(killed):
         (first / INSTANCE / "cgroup.procs").write_text(str(process.pid))
         try:
             with Node():
-                assert parts(name) == [first]
+                wait_until(lambda: parts(name) == [first], 60, "the others are removed")
                 assert (first / INSTANCE).is_dir()
         finally:
             process.kill()
