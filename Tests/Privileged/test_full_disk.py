@@ -31,7 +31,9 @@ def small_node(request):
         with Node(state=mount / "state", base=base, roots=getattr(request, "param", "auto")) as node:
             yield node
     finally:
-        subprocess.run(["umount", mount], check=True)
+        # What waited for a next start lets go of it a moment after the node ended.
+        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
+                   60, "the disk is let go of")
         shutil.rmtree(base)
 
 

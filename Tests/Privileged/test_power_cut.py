@@ -21,7 +21,7 @@ import wire_client as w
 from boxes import described, entry
 from daemon import BareDaemon, configuration_of
 from folders import new_open_folder
-from node import Node, files_below
+from node import Node, files_below, wait_until
 
 START = entry("start", boxes.script("exit 0"))
 DESCRIPTION = described(init={"entry_path": ["start"]}, api=[])
@@ -46,7 +46,9 @@ class Disk:
         return self
 
     def __exit__(self, *_):
-        subprocess.run(["umount", self.mount], check=True)
+        # What waited for a next start lets go of it a moment after the node ended.
+        wait_until(lambda: subprocess.run(
+            ["umount", self.mount], stderr=subprocess.DEVNULL).returncode == 0, 60, "it is let go of")
         if self.is_cut:
             # Another process may have a copy of the mount for a moment, in a namespace of its own. The same
             # file would be mounted as what it is there: shut down.
@@ -150,8 +152,11 @@ def test_a_power_cut_at_any_moment_leaves_a_whole_store_with_all_that_was_told_t
     with disk, Node(state=disk.mount / "state", base=open_folder, roots=roots) as node:
         configuration = configuration_of(node, "box-builder")
     objects = disk.mount / "state" / "box-builder" / "objects"
-    known, halves, done = set(), 0, 0
-    for cut in range(cuts):
+    known, halves, done, cut = set(), 0, 0, 0
+    # LIMIT: some cuts must be in the middle, which leaves contents without a box to be swept, and some behind
+    # what was done: on a machine that is too fast or too slow for the times below there are more of them.
+    while cut < cuts or (not (halves and done) and cut < 8 * cuts):
+        cut += 1
         with disk:
             with BareDaemon("box-builder", configuration) as daemon:
                 daemon.wait_ready(within=60)
@@ -160,7 +165,7 @@ def test_a_power_cut_at_any_moment_leaves_a_whole_store_with_all_that_was_told_t
                            for part in range(2)]
                 for thread in threads:
                     thread.start()
-                time.sleep(source.uniform(0.05, 0.8))
+                time.sleep(source.uniform(0.05, 0.8 * max(1, cut / cuts)))
                 told.cut(disk)
                 for thread in threads:
                     thread.join()
@@ -181,5 +186,4 @@ def test_a_power_cut_at_any_moment_leaves_a_whole_store_with_all_that_was_told_t
                             "BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder=holder))
             halves += left != files_below(objects)
             done += told.done
-    # Some cuts were in the middle: they left contents without a box, which were swept.
     assert halves > 0 and done > 0, (halves, done)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -16,6 +17,7 @@ import boxes
 import wire_client as w
 from boxes import described, entry
 from daemon import BareDaemon, configuration_of
+from folders import new_open_folder
 from mounts import OpenedBox
 from node import Node, files_below, wait_until
 
@@ -194,8 +196,10 @@ def test_no_bit_of_the_index_that_means_something_is_altered_unseen(scratch):
     assert len(said["box"][1]) == 2 and len(said["hold"][1]) == 2
     # Where the rows are, more often than in the rest, which is mostly empty.
     used = [offset for offset in range(len(whole)) if whole[offset]]
-    altered = found = 0
-    for turn in range(80):
+    altered = found = turn = 0
+    # LIMIT: some bits mean nothing; where those were many by chance, there are more turns.
+    while turn < 80 or (altered <= 20 and turn < 800):
+        turn += 1
         offset, bit = source.choice(used), 1 << source.randrange(8)
         bad = bytearray(whole)
         bad[offset] ^= bit
@@ -207,7 +211,7 @@ def test_no_bit_of_the_index_that_means_something_is_altered_unseen(scratch):
         index.write_bytes(bad)
         with BareDaemon("box-builder", configuration) as daemon:
             wait_until(lambda: "READY=1" in daemon.notifications() or daemon.process.poll() is not None,
-                       10, "it is ready, or has ended")
+                       60, "it is ready, or has ended")
             if daemon.process.poll() is None:
                 try:
                     with w.Connection(daemon.socket_path, ["BoxBuilder"]) as connection:
@@ -311,7 +315,7 @@ def test_imports_openings_and_removals_of_overlapping_trees_at_once_leave_exactl
         assert_whole(node)
     store = objects(node).parent
     for folder in ("objects", "images", "staging"):
-        assert [path for path in (store / folder).rglob("*") if path.is_file()] == []
+        wait_until(lambda: files_below(store / folder) == set(), 60, f"nothing is left in {folder}")
 
 
 def findings_over(connection):
@@ -350,8 +354,11 @@ def test_an_import_or_a_first_opening_killed_at_any_moment_leaves_a_store_that_i
     took = time.monotonic() - start
     remove = w.box.RemoveBoxRequest(box=whole.service_id.hex())
     connection.call("BoxBuilder.RemoveBox", remove)
-    halves = 0
-    for _ in range(kills):
+    halves = done = 0
+    # LIMIT: some of the kills must be in the middle, whose leavings are there and are swept; where it is too
+    # fast or too slow for that, there are more kills, sooner or later ones.
+    while done < kills or (halves <= kills // 12 and done < 10 * kills):
+        done += 1
         thread = threading.Thread(target=attempt, args=(connection,))
         thread.start()
         time.sleep(source.uniform(0, took * 1.2))
@@ -371,20 +378,20 @@ def test_an_import_or_a_first_opening_killed_at_any_moment_leaves_a_store_that_i
         if whole.service_id in ids:
             open_over(connection, whole)
             connection.call("BoxBuilder.RemoveBox", remove)
+            took *= 0.95
         elif left != files_below(state / "box-builder"):
             halves += 1
-    # Some of the kills were in the middle: their leavings were there, and were swept.
-    assert halves > kills // 12, halves
+        else:
+            took *= 1.1
+    assert halves > kills // 12, (halves, done, took)
     again = boxes.import_box(connection, overlapping(1, 1), DESCRIPTION)
     assert again.service_id == whole.service_id and findings_over(connection) == []
     connection.close()
     daemon.__exit__()
 
 
-def test_a_full_disk_leaves_a_store_that_is_whole(tmp_path_factory):
-    base = tmp_path_factory.mktemp("celaut-full")
-    for folder in [base, *base.parents][:3]:
-        folder.chmod(0o755)
+def test_a_full_disk_leaves_a_store_that_is_whole():
+    base = new_open_folder()
     mount = base / "mount"
     mount.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", mount], check=True)
@@ -398,7 +405,7 @@ def test_a_full_disk_leaves_a_store_that_is_whole(tmp_path_factory):
                         tree(*((f"{n}", os.urandom(size // 200)) for n in range(240))), DESCRIPTION)
                 assert caught.value.code == "STORAGE_FULL", caught.value
                 wait_until(lambda: files_below(node.state / "box-builder" / "objects") == files,
-                           10, "nothing half-stored")
+                           60, "nothing half-stored")
                 assert_whole(node)
             # There is no room for the image of a box that is opened for the first time, either.
             filler = mount / "filler"
@@ -415,7 +422,10 @@ def test_a_full_disk_leaves_a_store_that_is_whole(tmp_path_factory):
             node.remove_box(kept.service_id)
             assert_whole(node)
     finally:
-        subprocess.run(["umount", mount], check=True)
+        # What waited for a next start lets go of it a moment after the node ended.
+        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
+                   60, "the disk is let go of")
+        shutil.rmtree(base)
 
 
 def test_a_sparse_file_takes_no_more_room_than_its_data(node):
