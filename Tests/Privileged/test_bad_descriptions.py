@@ -66,7 +66,7 @@ def nothing_is_stored(node):
     listed, store, traces = node.list_boxes(), store_of(node), Traces()
     yield
     assert node.list_boxes() == listed
-    wait_until(lambda: store_of(node) == store, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == store, 60, "the store has what it had")
     nothing_new_since(traces)
 
 

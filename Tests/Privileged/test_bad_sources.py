@@ -24,7 +24,7 @@ def store_stays_as_it_was(node):
     listed, store = node.list_boxes(), store_of(node)
     yield
     assert node.list_boxes() == listed
-    wait_until(lambda: store_of(node) == store, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == store, 60, "the store has what it had")
 
 
 def imported(node, archive, **fields):

@@ -3,6 +3,7 @@ it was."""
 
 import json
 import os
+import random
 import tarfile
 import threading
 
@@ -30,7 +31,7 @@ def store_stays_as_it_was(node, request):
     listed, kept, traces = node.list_boxes(), store_of(node), Traces()
     yield
     assert node.list_boxes() == listed
-    wait_until(lambda: store_of(node) == kept, 5, "the store has what it had")
+    wait_until(lambda: store_of(node) == kept, 60, "the store has what it had")
     nothing_new_since(traces)
 
 
@@ -132,7 +133,8 @@ def test_a_truncated_compressed_stream_is_refused_as_truncated(node):
 
 
 def test_bytes_that_are_no_archive_are_refused(node):
-    fault = refused(node, os.urandom(50_000))
+    # Of a fixed seed: by chance, two bytes would be the mark of some archive.
+    fault = refused(node, random.Random(4).randbytes(50_000))
     assert (fault.code, fault.reason) == ("INVALID", "MALFORMED"), fault
 
 
@@ -197,6 +199,6 @@ def test_a_removed_box_frees_what_no_other_box_needs(node):
     assert sum(size for _, size in store(node) - alone) < 110_000
     reply = node.remove_box(second.service_id)
     assert reply.freed_bytes >= 100_000
-    wait_until(lambda: store(node) == alone, 5, "only the first box is left")
+    wait_until(lambda: store(node) == alone, 60, "only the first box is left")
     node.remove_box(first.service_id)
-    wait_until(lambda: store(node) == empty, 5, "nothing is left")
+    wait_until(lambda: store(node) == empty, 60, "nothing is left")

@@ -108,7 +108,8 @@ def test_it_starts_in_the_root_with_nothing_but_three_descriptors(both):
 @pytest.mark.parametrize("clock", ["clocks-monotonic", "clocks-boottime", "uptime"])
 def test_clocks_begin_with_the_instance(both, clock):
     for found in both:
-        assert 0 <= float(found[clock][0].split()[0]) < 5, found[clock]
+        # Seconds since a moment before its first instruction; what the host has counted is no such number.
+        assert 0 <= float(found[clock][0].split()[0]) < 60, found[clock]
 
 
 def test_files_have_the_time_and_owner_of_all_boxes(both):

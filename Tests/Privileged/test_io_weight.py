@@ -2,6 +2,7 @@
 below the node shares by weight, and only there."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import hostile
 import wire_client as w
+from folders import new_open_folder
 from node import Node, wait_until
 from supervisor import OpenBox, Supervisor
 
@@ -22,12 +24,10 @@ def told(node):
 
 
 @pytest.fixture(scope="module", params=["bfq", "none"])
-def weighing(request, tmp_path_factory):
+def weighing(request):
     """A node on a disk of its own, whose scheduler weighs or does not; and which it is. A kernel without the
     one that does has the other in its place."""
-    base = tmp_path_factory.mktemp("celaut-weight")
-    for folder in [base, *base.parents][:3]:
-        folder.chmod(0o755)
+    base = new_open_folder()
     image, mount = base / "disk", base / "mount"
     mount.mkdir()
     with open(image, "wb") as file:
@@ -47,7 +47,8 @@ def weighing(request, tmp_path_factory):
     finally:
         # What waited for a next start lets go of it a moment after the node ended.
         wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
-                   20, "the disk is let go of")
+                   60, "the disk is let go of")
+        shutil.rmtree(base)
 
 
 def test_the_status_says_whether_weights_are_in_force(weighing):

@@ -8,7 +8,7 @@ import pytest
 import boxes
 import wire_client as w
 from daemon import configuration_of
-from node import wait_until
+from node import PATIENCE, wait_until
 from supervisor import OpenBox, Supervisor
 from traces import CGROUPS
 
@@ -55,7 +55,7 @@ def disk_kibibytes(supervisor, instance):
         nonlocal found
         found = supervisor.output(instance)[0]
         return found.endswith(b"\n")
-    wait_until(is_told, 30, "it says how large its root is")
+    wait_until(is_told, 60, "it says how large its root is")
     return int(found.split()[1])
 
 
@@ -99,7 +99,7 @@ def test_what_one_wrote_is_not_in_the_next_ones_disk(node):
 
 def run_until_ahead(node, supervisor, box, instances):
     """Starts, until something made ahead is seen: a busy machine may look only when it has gone."""
-    for _ in range(10):
+    for _ in range(30):
         instances.append(run_one(supervisor, box, SMALL))
         if IS_VERSION_2:  # One cgroup of v2 cannot be given another name: there is only a disk file.
             return
@@ -114,7 +114,7 @@ def test_what_nobody_came_for_goes(node, opened):
     instances = []
     with Supervisor(node) as supervisor:
         run_until_ahead(node, supervisor, opened, instances)
-        wait_until(lambda: not ahead(node), 30, "it goes")
+        wait_until(lambda: not ahead(node), 60, "it goes")
         # A start that finds nothing makes its own.
         instances.append(run_one(supervisor, opened, SMALL))
         for instance in instances:
@@ -127,6 +127,6 @@ def test_a_killed_supervisor_s_is_gone_when_it_is_back(node, opened):
     with Supervisor(node) as supervisor:
         run_until_ahead(node, supervisor, opened, instances)
     node.kill("sandbox-supervisor")
-    assert not ahead(node)
+    wait_until(lambda: not ahead(node), PATIENCE, "it is gone")
     with Supervisor(node) as supervisor:
         end(supervisor, instances)

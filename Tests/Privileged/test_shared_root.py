@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import boxes
-from node import Node
+from node import Node, wait_until
 from probe import Probe
 
 # A mount namespace of the test's own, cut off from the machine's, in which everything is shared.
@@ -29,8 +29,8 @@ def test_an_instance_starts_where_the_root_is_shared_and_its_mounts_stay_inside(
         box = node.import_box(probe_tree, boxes.described())
         for _ in range(3):
             probe = Probe(node, node.start_service(box.service_id))
-            assert mounts(launcher) == before
+            wait_until(lambda: mounts(launcher) == before, 60, "its mounts are its own")
             inside, status = probe.run("cat /proc/self/mountinfo")
             assert status == 0 and "shared:" not in inside and "master:" not in inside, inside
             probe.stop(grace_ms=0)
-        assert mounts(launcher) == before
+        wait_until(lambda: mounts(launcher) == before, 60, "nothing is left")

@@ -82,7 +82,7 @@ def environment(attack, **more):
               for name, value in more.items())]
 
 
-def run(supervisor, box, attack, within=30, variables=None, **limits):
+def run(supervisor, box, attack, within=240, variables=None, **limits):
     """Runs an attack in an instance of its own, to its end."""
     state, *output = supervisor.run(
         box, ["hostile"], within, environment=environment(attack, **(variables or {})), **limits)
