@@ -157,7 +157,7 @@ struct StoreTrustTests {
         #expect(findings.first?.places.map(\.serviceIDBytes) == [box.serviceIDBytes])
     }
 
-    @Test("lets two boxes be made at once, and each by one", .timeLimit(.minutes(1)))
+    @Test("lets two boxes be made at once, and each by one", .timeLimit(.minutes(10)))
     func turns() throws {
         let fixture = try StoreFixture()
         let store = fixture.store

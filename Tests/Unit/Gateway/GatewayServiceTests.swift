@@ -68,7 +68,7 @@ import gateway_broker
             let near = RelaySocketForTests(socket)
             try near.send([42])
             var far: RelaySocketForTests?
-            for _ in 0..<1_000 where far == nil {
+            for _ in 0..<60_000 where far == nil {
                 await bench.loop.sleep(.milliseconds(1))
                 if let taken = try Socket.accept(bench.inside.descriptor) {
                     far = RelaySocketForTests(taken)
@@ -76,7 +76,7 @@ import gateway_broker
             }
             let inside = try #require(far)
             var got: [UInt8] = []
-            for _ in 0..<1_000 where got.isEmpty {
+            for _ in 0..<60_000 where got.isEmpty {
                 await bench.loop.sleep(.milliseconds(1))
                 got = try readSome(inside.descriptor) ?? []
             }
@@ -122,6 +122,9 @@ import gateway_broker
             async let first = copy.start()
             async let second = copy.start()
             await gateway.loop.sleep(.milliseconds(20))
+            while await gateway.supervisor.states.isEmpty {
+                await gateway.loop.sleep(.milliseconds(1))
+            }
             for id in await gateway.supervisor.states.keys {
                 await gateway.supervisor.change(id) { $0.phase = .ready }
             }
@@ -319,10 +322,13 @@ import gateway_broker
             await bench.supervisor.adopt(orphan, .ready)
             await bench.boxes.hold(orphan.description)
             try await bench.restart()
-            for _ in 0..<1_000 where await bench.supervisor.states[orphan] != nil {
+            for _ in 0..<60_000 where await bench.supervisor.states[orphan] != nil {
                 await bench.loop.sleep(.milliseconds(1))
             }
             #expect(await bench.supervisor.states[orphan] == nil)
+            for _ in 0..<60_000 where await !bench.boxes.holds.isEmpty {
+                await bench.loop.sleep(.milliseconds(1))
+            }
             #expect(await bench.boxes.holds.isEmpty)
         }
     }
@@ -351,7 +357,7 @@ struct GatewayFullDiskTests {
             #expect(try await bench.stop(token: started.token).state.ended.cause == .stopped)
             #expect(bench.storage.records[id]?.stage == .ready)
             bench.storage.isFull = false
-            for _ in 0..<5_000 where bench.storage.records[id]?.stage != .ended {
+            for _ in 0..<60_000 where bench.storage.records[id]?.stage != .ended {
                 await bench.loop.sleep(.milliseconds(1))
             }
             #expect(bench.storage.records[id]?.stage == .ended)

@@ -3,7 +3,7 @@
 import Testing
 import sandbox_supervisor
 
-@Suite("State news", .timeLimit(.minutes(1)))
+@Suite("State news", .timeLimit(.minutes(10)))
 struct StateNewsTests {
     private func id(_ number: UInt8) throws -> InstanceID {
         try #require(InstanceID([UInt8](repeating: number, count: 16)))
