@@ -77,8 +77,7 @@ def test_the_init_cannot_be_killed_or_looked_into(shared_probe):
 
 
 def test_the_host_name_is_not_that_of_the_host(shared_probe):
-    name = shared_probe.run("hostname")[0].strip()
-    assert name != socket.gethostname()
+    assert shared_probe.run("hostname") == ("celaut\n", 0)
 
 
 def test_no_path_of_the_host_is_visible(shared_probe, node):
@@ -266,7 +265,7 @@ def test_a_hundred_connections_at_once_are_each_answered(shared_probe):
 
 
 def test_ten_megabytes_come_through_the_relay_whole(shared_probe):
-    output, status = shared_probe.run("seq 1 1400000", timeout=60)
+    output, status = shared_probe.run("seq 1 1400000", timeout=240)
     assert status == 0
     assert output == "".join(f"{number}\n" for number in range(1, 1_400_001))
 
@@ -275,7 +274,7 @@ def test_cpu_use_stays_within_the_quota(start_probe):
     resources = {"mem_limit": boxes.MEBIBYTE * 64, "disk_space": boxes.MEBIBYTE * 64,
                  "cpu_period": 100_000, "cpu_quota": 20_000}
     probe = start_probe(resources={"at_init": resources, "at_most": resources})
-    output, _ = probe.run("timeout 2 sh -c 'while :; do :; done'; cat /proc/$$/stat; :", timeout=30)
+    output, _ = probe.run("timeout 2 sh -c 'while :; do :; done'; cat /proc/$$/stat; :", timeout=240)
     ended = probe.stop()
     assert 20_000 < ended.state.usage.cpu_us < 1_200_000, ended.state.usage
 

@@ -78,7 +78,7 @@ def results(node):
         "export LD_LIBRARY_PATH=/lib HOME=/root PATH=/bin",
         "for test in " + " ".join(names) + "; do",
         "  rm -rf /tmp/* /var/tmp/*; cd /tmp",
-        "  timeout -s KILL 60 /t/test-$test > /run/said 2>&1 < /dev/null",
+        "  timeout -s KILL 300 /t/test-$test > /run/said 2>&1 < /dev/null",
         "  echo \"$test $? $(tail -n 3 /run/said | tr -c 'a-zA-Z0-9/:=<>()._' ' ')\"",
         "done")))
     bounds = {"mem_limit": 512 << 20, "disk_space": 512 << 20}
@@ -86,7 +86,7 @@ def results(node):
         tag="published", init={"entry_path": ["start"], "xattrs": {"terminals": "true"}}, api=[],
         resources={"at_init": bounds, "at_most": bounds}))
     started = node.start_service(box.service_id)
-    wait_until(lambda: time.sleep(0.3) or ended(node, started), 300, "all checks are over")
+    wait_until(lambda: time.sleep(0.3) or ended(node, started), 1_000, "all checks are over")
     assert node.watch_until_ended(started.token).ended.cause == w.sandbox.END_CAUSE_EXITED
     lines = node.output(started.token)[0].decode().splitlines()
     said = {line.split(" ", 2)[0]: line.split(" ", 2)[1:] for line in lines}
