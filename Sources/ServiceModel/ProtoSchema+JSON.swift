@@ -77,18 +77,26 @@ extension ProtoSchema {
     /// - Throws: MALFORMED with the path of the key at fault.
     package func bytes(_ value: JSONValue, path: String = "") throws(CanonicalError) -> [UInt8] {
         guard case .object(let members) = value else { throw Self.refused(path) }
-        var writer = ProtoWriter()
         let fields = fields
+        var said: [(field: Field, value: JSONValue, path: String)] = []
         for (key, value) in members {
             let own = path.isEmpty ? key : "\(path).\(key)"
             guard let field = fields.first(where: { $0.name == key }) else {
                 throw Self.refused(own)
             }
             if case .null = value { continue }
+            said.append((field, value, own))
+        }
+        // In the canonical order, whatever that of the members: a dependency's service stays bytes.
+        var writer = ProtoWriter()
+        for (field, value, own) in said.sorted(by: { $0.field.number < $1.field.number }) {
             switch (field.kind, field.isRepeated) {
             case (.map(let kind), _):
                 guard case .object(let entries) = value else { throw Self.refused(own) }
-                for (name, element) in entries {
+                let sorted = entries.sorted {
+                    $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
+                }
+                for (name, element) in sorted {
                     var entry = ProtoWriter()
                     entry.always(1, text: name)
                     try Self.put(2, kind, element, into: &entry, path: "\(own).\(name)")
@@ -100,11 +108,22 @@ extension ProtoSchema {
                     try Self.put(
                         field.number, kind, element, into: &writer, path: "\(own)[\(index)]")
                 }
+            case (let kind, false) where Self.isDefault(kind, value): continue
             case (let kind, false):
                 try Self.put(field.number, kind, value, into: &writer, path: own)
             }
         }
         return writer.bytes
+    }
+
+    /// Whether it says what a field that is not there means. Numbers of 64 bits can be absent.
+    private static func isDefault(_ kind: Kind, _ value: JSONValue) -> Bool {
+        switch (kind, value.asWhole) {
+        case (.text, .string("")), (.blob, .string("")), (.flag, .bool(false)),
+            (.small, .integer(0)):
+            true
+        default: false
+        }
     }
 
     private static func put(

@@ -147,12 +147,25 @@ struct GeneratedService {
         workload.dependency = maybe { own in
             var dependency = Dependency()
             dependency.hashes = [Hash(.sha3, value: own.blob())]
-            dependency.service = own.maybe { _ in Service().encoded() }
+            dependency.service = own.maybe { $0.part().encoded() }
             dependency.isCompleted = own.number(0...1) == 1
             dependency.onFilesystem = own.number(0...1) == 1
             return dependency
         }
         return workload
+    }
+
+    /// A service in part, with members that JSON has in another order than protobuf.
+    private mutating func part() -> Service {
+        var part = Service()
+        part.prose = text()
+        part.container.environmentVariables = [
+            "\u{FEFF}": definition(), "\u{1F600}": definition(),
+        ]
+        part.api.slots = [
+            Slot(port: 80, transport: definition(), protocolStack: [], muPerCall: [:])
+        ]
+        return part
     }
 
     private mutating func makeEntries(in path: [String], depth: Int) -> [TreeEntry] {
