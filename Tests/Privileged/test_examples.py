@@ -42,7 +42,7 @@ def start(node, packed):
     def example(name):
         if name not in started:
             packed(name)
-            service = node.start_service(name, ready_ms=30_000)
+            service = node.start_service(name, ready_ms=100_000)
             [address] = service.instance.addresses
             started[name] = service, (address.host, address.port)
         return started[name][1]
@@ -52,7 +52,7 @@ def start(node, packed):
 
 
 def ask(address, method, path, body=None):
-    connection = http.client.HTTPConnection(*address, timeout=60)
+    connection = http.client.HTTPConnection(*address, timeout=300)
     try:
         connection.request(method, path, body)
         answer = connection.getresponse()
@@ -79,7 +79,7 @@ def test_another_reader_computes_the_id_of_every_example(node, packed, tmp_path,
 # redis
 
 def test_redis_keeps_what_it_is_given(start):
-    with socket.create_connection(start("redis"), timeout=10) as connection:
+    with socket.create_connection(start("redis"), timeout=120) as connection:
         stream = connection.makefile("rwb")
 
         def command(*words):

@@ -27,7 +27,7 @@ def portfolio(node, tmp_path_factory):
         folder = tmp_path_factory.mktemp("examples") / name
         shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("*.lock.json"))
         pack(node, folder)
-    started = node.start_service("sat-portfolio", ready_ms=30_000)
+    started = node.start_service("sat-portfolio", ready_ms=100_000)
     yield started
     node.stop_service(started.token, grace_ms=0)
 
@@ -63,24 +63,25 @@ def test_the_first_answer_counts_and_nothing_is_left(node, portfolio):
         assert status == 200, said
         lines = said.splitlines()
         assert lines[0].startswith("c by the configuration ") and lines[1] == answer
-        wait_until(lambda: children(node, portfolio) == [], 30, "the solvers are stopped")
+        wait_until(lambda: children(node, portfolio) == [], 60, "the solvers are stopped")
 
 
 def test_what_is_no_formula_is_said_by_a_solver(node, portfolio):
     status, said = ask(portfolio, "POST", "hello")
     assert status == 400, said
-    wait_until(lambda: children(node, portfolio) == [], 30, "the solvers are stopped")
+    wait_until(lambda: children(node, portfolio) == [], 60, "the solvers are stopped")
 
 
 def test_several_solvers_with_their_own_settings_run_below_it(node, portfolio):
     answer = []
-    asking = threading.Thread(target=lambda: answer.append(ask(portfolio, "POST", pigeons(11), 400)))
+    asking = threading.Thread(target=lambda: answer.append(ask(portfolio, "POST", pigeons(14), 400)))
     asking.start()
     wait_until(lambda: len([one for one in children(node, portfolio)
                             if one.state.phase == w.sandbox.PHASE_READY]) == 3, 60, "three solvers")
     outputs = set()
     for child in children(node, portfolio):
         assert [bytes(one.inside) for one in child.addresses] == [portfolio.instance.instance_id]
+        wait_until(lambda: "," in node.command("logs", child.name).stdout, 60, "it says what it is")
         outputs.add(node.command("logs", child.name).stdout.split(",")[1].strip())
     assert outputs == {"default", "sat", "unsat"}
     assert "3 children run" in ask(portfolio, "GET")[1]
@@ -89,5 +90,5 @@ def test_several_solvers_with_their_own_settings_run_below_it(node, portfolio):
     # Who loses all its solvers says so instead of waiting for ever.
     for child in children(node, portfolio):
         node.command("stop", "--grace", "0s", child.name)
-    asking.join(90)
+    asking.join(300)
     assert answer and answer[0][0] in (502, 504)

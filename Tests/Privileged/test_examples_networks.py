@@ -48,11 +48,11 @@ def service(site, tmp_path_factory):
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("*.lock.json"))
     with Node(config={"gateway-broker": policy}) as node:
         pack(node, folder)
-        started = node.start_service("site-check", ready_ms=30_000)
+        started = node.start_service("site-check", ready_ms=100_000)
         [address] = started.instance.addresses
 
         def ask(*urls):
-            connection = http.client.HTTPConnection(address.host, address.port, timeout=90)
+            connection = http.client.HTTPConnection(address.host, address.port, timeout=300)
             connection.request("GET", "/?" + "&".join("url=" + quote(url, "") for url in urls))
             text = connection.getresponse().read().decode()
             connection.close()
