@@ -3,6 +3,7 @@ are for."""
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_the_completions_know_every_command(pages):
 def test_bash_completes_what_was_begun(pages):
     """As a person would: source it, type, press the key."""
     script = f"""
-        source {pages}/completions/celautctl.bash
+        source {shlex.quote(str(pages))}/completions/celautctl.bash
         COMP_WORDS=(celautctl networks t) COMP_CWORD=2 COMP_LINE="celautctl networks t" COMP_POINT=20
         $(complete -p celautctl | sed -E 's/.*-F ([^ ]+).*/\\1/') celautctl t networks
         printf '%s\\n' "${{COMPREPLY[@]}}"

@@ -33,7 +33,7 @@ def ask(address, *words):
     """One redis command over a plain socket; the first line of the answer and what follows it."""
     text = b"*%d\r\n" % len(words) + b"".join(
         b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
-    with socket.create_connection((address.host, address.port), timeout=10) as connection:
+    with socket.create_connection((address.host, address.port), timeout=60) as connection:
         connection.sendall(text)
         with connection.makefile("rb") as lines:
             first = lines.readline()

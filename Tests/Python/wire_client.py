@@ -12,10 +12,9 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-
-from folders import new_folder
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "Protocols"
 
@@ -34,11 +33,11 @@ HELLO, REQUEST, REPLY, FAULT, ITEM, END, CANCEL, CREDIT, GOODBYE = range(1, 10)
 
 def load_schemas():
     """Compiles Protocols/*.proto into a folder that goes when this process does."""
-    folder = new_folder()
+    folder = tempfile.mkdtemp(prefix="celaut-schemas-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     files = sorted(path.name for path in PROTOCOLS.glob("*.proto"))
     subprocess.run(["protoc", f"--proto_path={PROTOCOLS}", f"--python_out={folder}", *files], check=True)
-    sys.path.insert(0, str(folder))
+    sys.path.insert(0, folder)
     return {name: importlib.import_module(name.removesuffix(".proto") + "_pb2") for name in files}
 
 
