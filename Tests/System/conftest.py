@@ -29,7 +29,7 @@ def package(scratch):
     """The package of the programs under test."""
     done = subprocess.run(
         [REPOSITORY / "deploy/packaging/build", "--binaries", BINARIES, "--output", scratch],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600)
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=1_800)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.splitlines()[-1])
 

@@ -27,7 +27,7 @@ Type=oneshot
 ExecStart=/bin/sh -c 'mount -o remount,bind,rw /sys/fs/cgroup; \
 for one in /sys/fs/cgroup/*/; do mount -o remount,bind,rw "$$one" || true; done; \
 mknod /dev/loop-control c 10 237; \
-for number in $$(seq 0 63); do mknod -m 660 /dev/loop$$number b 7 $$number; done; true'
+for number in $$(seq 0 255); do mknod -m 660 /dev/loop$$number b 7 $$number; done; true'
 [Install]
 WantedBy=sysinit.target
 """
@@ -36,22 +36,33 @@ WantedBy=sysinit.target
 def run(*words, **options):
     done = subprocess.run(
         list(map(str, words)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        timeout=options.pop("timeout", 300), **options)
+        timeout=options.pop("timeout", 600), **options)
     assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout[-4000:]}"
     return done.stdout
 
 
 def bootstrap(folder):
     """A minimal Debian in a folder."""
-    run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", folder, *MIRROR)
+    for pause in (5, 20, None):
+        try:
+            run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", folder, *MIRROR,
+                timeout=1_200)
+            break
+        except AssertionError:
+            # A network fails now and then.
+            if pause is None:
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(pause)
     unit = folder / "etc/systemd/system/test-host.service"
     unit.write_text(HOST_UNIT)
     wants = folder / "etc/systemd/system/sysinit.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
     (wants / unit.name).symlink_to(f"/etc/systemd/system/{unit.name}")
-    # Nobody logs in, and nothing may be fetched.
+    # Nobody logs in, nothing may be fetched, and no file comes because of the hour.
     for name in ("console-getty.service", "getty@.service", "apt-daily.timer",
-                 "apt-daily-upgrade.timer", "systemd-logind.service"):
+                 "apt-daily-upgrade.timer", "systemd-logind.service", "dpkg-db-backup.timer",
+                 "e2scrub_all.timer", "fstrim.timer", "systemd-tmpfiles-clean.timer"):
         (folder / "etc/systemd/system" / name).symlink_to("/dev/null")
 
 
@@ -94,8 +105,11 @@ class Machine:
                  "--private-network", "--register=no", "--keep-unit", f"--machine={self.name}",
                  "--console=pipe", "--link-journal=no", "--system-call-filter=@mount @keyring bpf"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        self.leader = wait_until(self.find_leader, 20, "the machine's process 1")
-        wait_until(self.is_running, 60, f"the machine is up\n{self.console()}")
+        self.leader = wait_until(self.find_leader, 120, "the machine's process 1")
+        try:
+            wait_until(self.is_running, 300, "the machine is up")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.console()}") from None
         return self
 
     def find_leader(self):
@@ -116,7 +130,7 @@ class Machine:
     def console(self):
         return self.log_path.read_text(errors="replace")[-4000:] if self.log_path.exists() else ""
 
-    def execute(self, *words, check=True, timeout=120, **options):
+    def execute(self, *words, check=True, timeout=300, **options):
         """A command inside, as root."""
         done = subprocess.run(
             ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w",
@@ -131,6 +145,7 @@ class Machine:
         return Path(f"/proc/{self.leader}/root{inside}")
 
     def journal(self, *words):
+        self.execute("journalctl", "--sync", check=False)
         return self.execute("journalctl", "--no-pager", "-b", "-o", "cat", *words).stdout
 
     def power_off(self):
@@ -143,9 +158,9 @@ class Machine:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
-        self.container.wait(30)
+        self.container.wait(120)
         self.container = self.leader = None
-        wait_until(lambda: remove_cgroups(self.name), 20, "the machine's cgroups are empty")
+        wait_until(lambda: remove_cgroups(self.name), 120, "the machine's cgroups are empty")
 
 
 # In every hierarchy a machine sees its own part alone, so that there can be several beside each other.

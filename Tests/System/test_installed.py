@@ -13,8 +13,9 @@ from inside import (
     readme_section, readme_words, repacked, start_echo, type_in, wait_serving)
 from machine import wait_until
 
-# Short, so that a test of the watchdog is; the unit as it comes has a longer one.
-WATCHDOG = "[Service]\nWatchdogSec=2s\n"
+# Short, so that a test of the watchdog is; the unit as it comes has a longer one. On a loaded machine a
+# daemon may wait for a processor for seconds.
+WATCHDOG = "[Service]\nWatchdogSec=10s\n"
 # The block of the README's section that upgrades, removes and purges.
 AFTERWARDS = 1
 
@@ -134,8 +135,8 @@ def test_a_daemon_is_restarted_by_the_command_and_its_log_is_in_the_journal(mach
     pid = main_pid(machine, "box-builder")
     assert ctl_json(machine, "restart", "box-builder")["processID"] == main_pid(
         machine, "box-builder") != pid
-    lines = ctl(machine, "logs", "--daemon", "box-builder", "--tail", "5").stdout
-    assert "ready" in lines, lines
+    wait_until(lambda: "ready" in ctl(
+        machine, "logs", "--daemon", "box-builder", "--tail", "5").stdout, 90, "its start is logged")
     rows = ctl_json(machine, "top", "--once", "--interval", "200ms")
     assert {row["name"] for row in rows} >= set(DAEMONS)
 
@@ -148,7 +149,7 @@ def test_every_command_in_the_text_of_the_readme_does_what_it_is_said_to(machine
             page = machine.root / f"usr/share/man/man{8 if 'broker' in words else 1}"
             assert (page / f"{words.split()[1]}.{page.name[-1]}.gz").exists(), words
         elif "--follow" in words:
-            assert "ready" in type_in(machine, f"timeout 3 {words} || test $? = 124").stdout, words
+            assert "ready" in type_in(machine, f"timeout 10 {words} || test $? = 124").stdout, words
         else:
             type_in(machine, words)
     for daemon in DAEMONS:
@@ -166,8 +167,8 @@ def test_the_words_of_the_tour_work_on_an_installed_node(machine):
         if "--follow" in words or "observe" in words:
             words = f"timeout 2 {words} || test $? = 124"
         if " tunnel " in words:
-            wait_until(lambda: answers(machine, address(machine, "cache")), 10, "it answers")
-            said = type_in(machine, f"timeout 10 {words}", answers="over the tunnel\n").stdout
+            wait_until(lambda: answers(machine, address(machine, "cache")), 90, "it answers")
+            said = type_in(machine, f"timeout 90 {words}", answers="over the tunnel\n").stdout
             assert said == "over the tunnel\n", said
         elif " send " in words:
             # The other node is this one: the machine has no network.
@@ -188,37 +189,48 @@ def kept_descriptors(machine):
 
 
 def test_systemd_keeps_what_each_instance_is_known_by_until_it_ends(machine):
-    assert kept_descriptors(machine) == 0
+    def keeps(count):
+        wait_until(lambda: kept_descriptors(machine) == count, 90, f"{count} are kept")
+
+    def found_again(count):
+        return [line for line in machine.journal("-u", "celaut-sandbox-supervisor").splitlines()
+                if "found again" in line][-count:]
+    keeps(0)
     for name in ("one", "two"):
         start_echo(machine, name)
-    wait_until(lambda: kept_descriptors(machine) == 4, 10, "a pidfd and a namespace of each")
+    # A pidfd and a namespace of each.
+    keeps(4)
     for word in ("restart", "kill --kill-whom=main --signal=KILL"):
         pid = main_pid(machine, "sandbox-supervisor")
         type_in(machine, f"systemctl {word} celaut-sandbox-supervisor")
         wait_serving(machine, "sandbox-supervisor", other_than=pid)
-        assert kept_descriptors(machine) == 4
+        keeps(4)
         ids = [one["id"] for one in instances(machine).values()]
-        found = [line for line in machine.journal("-u", "celaut-sandbox-supervisor").splitlines()
-                 if "found again" in line][-2:]
+        found = found_again(2)
         assert all("by=descriptor" in line for line in found), found
         assert all(any(one in line for line in found) for one in ids), found
     ctl(machine, "stop", "--grace", "0s", "one")
-    wait_until(lambda: kept_descriptors(machine) == 2, 10, "those of the one that runs")
+    keeps(2)
     # A stop lets go of the store: the instance is found by its record.
+    pid = main_pid(machine, "sandbox-supervisor")
     machine.execute("systemctl", "stop", "celaut-sandbox-supervisor.service")
-    assert kept_descriptors(machine) == 0
-    assert answers(machine, address(machine, "two"))
-    wait_until(lambda: kept_descriptors(machine) == 2, 10, "it is kept again")
+    wait_until(lambda: answers(machine, address(machine, "two")), 90, "it answers meanwhile")
+    wait_serving(machine, "sandbox-supervisor", other_than=pid)
+    [found] = found_again(1)
+    assert "by=descriptor" not in found and instances(machine)["two"]["id"] in found, found
+    keeps(2)
     ctl(machine, "stop", "--grace", "0s", "two")
-    wait_until(lambda: kept_descriptors(machine) == 0, 10, "nothing is kept")
+    keeps(0)
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)
 def test_a_stopped_daemon_comes_back_by_its_socket(machine, daemon):
+    pid = main_pid(machine, daemon)
     machine.execute("systemctl", "stop", f"celaut-{daemon}.service")
-    assert main_pid(machine, daemon) == 0
+    # Or another one already: others look for it, too.
+    assert main_pid(machine, daemon) != pid
     ctl(machine, "status")
-    assert main_pid(machine, daemon) != 0
+    wait_serving(machine, daemon, other_than=pid)
 
 
 @pytest.mark.parametrize("signal", ["KILL", "SEGV", "STOP"])
@@ -228,7 +240,7 @@ def test_a_daemon_that_dies_or_hangs_is_started_again_and_instances_go_on(machin
         pid = main_pid(machine, daemon)
         machine.execute("busybox", "kill", f"-{signal}", pid)
         wait_serving(machine, daemon, other_than=pid)
-        wait_until(lambda: answers(machine, where), 10, f"it answers after {signal} of {daemon}")
+        wait_until(lambda: answers(machine, where), 90, f"it answers after {signal} of {daemon}")
     assert instances(machine)["survivor"]["phase"] == "ready"
     ctl(machine, "stop", "--grace", "0s", "survivor")
 
@@ -256,7 +268,7 @@ def test_a_secret_among_the_credentials_is_what_tokens_are_made_with(machine):
         credential.write_bytes(b"short")
         machine.execute("systemctl", "restart", "celaut-gateway-broker.service", check=False)
         wait_until(lambda: "secret: 5 bytes, not 32" in machine.journal(
-            "-u", "celaut-gateway-broker"), 10, "a secret of another length is told")
+            "-u", "celaut-gateway-broker"), 90, "a secret of another length is told")
     finally:
         shutil.rmtree(store)
         machine.execute("systemctl", "reset-failed", "celaut-gateway-broker.service")
@@ -291,13 +303,14 @@ def test_instances_start_while_a_later_package_is_unpacked_also_if_the_launcher_
     assert {daemon: main_pid(machine, daemon) for daemon in DAEMONS} == pids, "not restarted yet"
     tasks = machine.path(f"/proc/{pids['sandbox-supervisor']}/task")
     launchers = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
-    machine.execute("busybox", "kill", "-KILL", *launchers)
+    # One of them may have ended by itself.
+    machine.execute("busybox", "kill", "-KILL", *launchers, check=False)
     where = start_echo(machine, "between")
     shutil.copy(package, machine.root / "root/back.deb")
     machine.execute("dpkg", "--force-confdef", "-i", "/root/back.deb")
     for daemon in DAEMONS:
         wait_serving(machine, daemon, other_than=pids[daemon])
-    wait_until(lambda: answers(machine, where), 10, "it answers after the upgrade")
+    wait_until(lambda: answers(machine, where), 90, "it answers after the upgrade")
     ctl(machine, "stop", "--grace", "0s", "between")
 
 
@@ -334,7 +347,7 @@ def test_after_a_power_loss_boxes_are_there_and_instances_are_told_as_lost(machi
 def test_removing_ends_everything_and_leaves_the_state(machine):
     start_echo(machine, "last")
     type_in(machine, readme_words("Installing", AFTERWARDS)[1], answers="y\n")
-    wait_until(lambda: not processes(machine), 5, "no process of ours is left")
+    wait_until(lambda: not processes(machine), 90, "no process of ours is left")
     assert machine.path("/var/lib/celaut/box-builder/index.sqlite").exists()
     assert machine.path("/etc/celaut/gateway-broker.toml").exists()
 
@@ -343,8 +356,11 @@ def test_purging_leaves_nothing(machine, before):
     for daemon in DAEMONS:
         shutil.rmtree(machine.root / f"etc/systemd/system/celaut-{daemon}.service.d")
     type_in(machine, readme_words("Installing", AFTERWARDS)[2], answers="y\n")
-    left = {path for path in listing(machine) - before["files"] if not path.startswith("/root/")}
-    assert not left, sorted(left)
+    def left():
+        files = {path for path in listing(machine) - before["files"] if not path.startswith("/root/")}
+        return sorted(files | set(map(str, machine.path("/sys/fs/cgroup").glob("*/celaut.slice"))))
+    try:
+        wait_until(lambda: not left(), 60, "nothing is left")
+    except AssertionError:
+        raise AssertionError(left()) from None
     assert machine.execute("getent", "passwd").stdout == before["users"]
-    groups = set(map(str, machine.path("/sys/fs/cgroup").glob("*/celaut.slice")))
-    assert not groups, groups

@@ -18,7 +18,7 @@ DAEMON_BYTES_MAX = 6_000_000
 def test_lintian_finds_no_error(package):
     done = subprocess.run(
         ["lintian", "--fail-on", "error", "--allow-root", package], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
     assert done.returncode == 0, done.stdout
 
 
@@ -32,7 +32,7 @@ def test_the_package_takes_at_most_130_megabytes(package):
 
 @pytest.mark.parametrize("name", ["box-builder", "sandbox-supervisor", "gateway-broker"])
 def test_a_daemon_takes_at_most_six_megabytes(package, tmp_path, name):
-    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True, timeout=120)
+    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True, timeout=600)
     size = (tmp_path / "usr/lib/celaut" / name).stat().st_size
     print(f"{name}: {size / 1e6:.2f} MB")
     assert size <= DAEMON_BYTES_MAX
@@ -59,7 +59,7 @@ def services():
 def test_no_unit_leaves_more_open_than_it_needs(unit):
     done = subprocess.run(
         [REPOSITORY / "deploy/security", "--open"], text=True, check=True, stdout=subprocess.PIPE,
-        timeout=60)
+        timeout=300)
     found = re.search(rf"^{unit.stem} +([0-9.]+)$", done.stdout, re.M)
     assert found, done.stdout
     allowed = EXPOSURE_MAX.get(unit.name, EXPOSURE_MAX_OTHERS)
@@ -74,6 +74,6 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
         (tmp_path / unit.name).write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", "--recursive-errors=no", *tmp_path.iterdir()], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     ours = [line for line in done.stdout.splitlines() if "celaut" in line]
     assert done.returncode == 0 and not ours, done.stdout
