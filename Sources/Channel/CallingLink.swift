@@ -28,8 +28,11 @@ final class CallingLink: Link, @unchecked Sendable {
 
     /// Waits until the listener's hello came, or will not.
     func ready() async {
-        guard !isEnded, !machine.isOpen else { return }
-        await suspend { helloWaiters.append($0) }
+        await suspend { asleep in
+            // Looked at here and not before: the hello may come while the task goes to sleep.
+            if isEnded || machine.isOpen { return asleep.resume() }
+            helloWaiters.append(asleep)
+        }
     }
 
     /// Sends a request whose answer `continuation` waits for; says its transaction.

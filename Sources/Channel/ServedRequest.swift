@@ -17,6 +17,8 @@ actor ServedRequest: RawSink {
     /// Why nobody waits for the answer any more.
     private var ending: Fault?
     private var waiting: [Suspended<Void>] = []
+    /// How often those that wait were woken.
+    private var turns: UInt64 = 0
 
     init(link: ServedLink, place: Place, transaction: UInt64, method: MethodDescriptor) {
         self.link = link
@@ -48,10 +50,16 @@ actor ServedRequest: RawSink {
 
     func send(_ body: [UInt8]) async throws(Fault) {
         while true {
+            let turn = turns
             switch offer(body, isCancelled: Task.isCancelled) {
             case .sent: return
             case .refused(let fault): throw fault
-            case .wait: await suspend { waiting.append($0) }
+            case .wait:
+                await suspend { asleep in
+                    // Items may go again, or nobody wait any more, before the task sleeps.
+                    if turns != turn { return asleep.resume() }
+                    waiting.append(asleep)
+                }
             }
         }
     }
@@ -81,6 +89,7 @@ actor ServedRequest: RawSink {
 
     /// Items may go again.
     func proceed() {
+        turns &+= 1
         let ready = waiting
         waiting = []
         for continuation in ready { continuation.resume() }

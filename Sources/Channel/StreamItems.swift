@@ -41,7 +41,11 @@ actor StreamItems: RawItems {
                 return nil
             }
             await withTaskCancellationHandler {
-                await suspend { waiting.append($0) }
+                await suspend { asleep in
+                    // Looked at here as well: an item may come while the task goes to sleep.
+                    if head < items.count || isOver { return asleep.resume() }
+                    waiting.append(asleep)
+                }
             } onCancel: {
                 cancel()
             }
