@@ -65,7 +65,7 @@ thrice() {
 # refresh_packages: so that apt can fetch what the tests make boxes of: lists of some weeks ago name
 # files that are gone. Without a network what is there has to do.
 refresh_packages() {
-    ((EUID != 0)) || thrice apt-get -q "${APT_PATIENCE[@]}" update >/dev/null ||
+    ((EUID != 0)) || timeout 300 apt-get -q "${APT_PATIENCE[@]}" update >/dev/null ||
         echo "the package lists were not refreshed"
 }
 
