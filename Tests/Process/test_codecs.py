@@ -267,7 +267,7 @@ def test_what_is_no_zip_is_not_said_to_be_half_of_one(node, data):
 
 
 def test_a_zip_bomb_is_refused_before_it_fills_the_disk(node):
-    fault = refused(node, zip_of(STARTS, ("filesystem/bomb", 0o100644, bytes(1_600_000_000))))
+    fault = refused(node, zip_of(STARTS, ("filesystem/bomb", 0o100644, bytes(1_600_000_000))), deadline=600)
     assert fault.code == "TOO_LARGE" and fault.subject == "bomb"
 
 
