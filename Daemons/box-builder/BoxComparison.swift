@@ -23,6 +23,7 @@ package struct BoxComparison {
         let one = try StoredForm.tree(of: left, in: store)
         let other = try StoredForm.tree(of: right, in: store)
         found.compare(one.attributes, other.attributes, "/")
+        found.compare(one.isReadOnly, other.isReadOnly)
         found.compare(one.entries, other.entries, "")
         do throws(ProtoError) {
             found.compare(
@@ -121,6 +122,11 @@ package struct BoxComparison {
                 share.role.rawValue, share.access?.rawValue ?? "", share.tag, share.variable,
             ]
             return words.filter { !$0.isEmpty }.joined(separator: " ")
+        }
+
+        /// Whether the trees are read-only.
+        mutating func compare(_ left: Bool, _ right: Bool) {
+            changed("/", "read_mode", left ? "ro" : "", right ? "ro" : "")
         }
 
         mutating func compare(_ left: FileAttributes, _ right: FileAttributes, _ path: String) {

@@ -96,6 +96,24 @@ extension BoxIndex {
             arguments: [number, digest])
     }
 
+    /// Gives to a box of an earlier build what that one did not look for in its tree. A row that was
+    /// altered stays to be found as that.
+    static func complete(_ number: Int64, _ record: BoxRecord, _ database: Database) throws {
+        guard
+            let row = try Row.fetchOne(
+                database, sql: "SELECT * FROM box WHERE number = ?", arguments: [number])
+        else { return }
+        var known = try self.record(row, database)
+        let seal: Data? = row["seal"]
+        guard known.service != record.service, seal == nil || seal == RowSeal.of(known) else {
+            return
+        }
+        known.service = record.service
+        try database.execute(
+            sql: "UPDATE box SET service = ?, seal = ? WHERE number = ?",
+            arguments: [Data(known.service), seal.map { _ in RowSeal.of(known) }, number])
+    }
+
     static func record(of id: ServiceID, _ database: Database) throws -> BoxRecord {
         guard
             let row = try Row.fetchOne(

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import GRDB
-import Interfaces
+package import Interfaces
 import ServiceModel
 
 /// Rows whose values are not those that were written. A row from before there were seals has none, and
@@ -14,7 +14,7 @@ extension BoxIndex {
     /// Which boxes have an altered row of their own, a hold or a proof, and what it is.
     ///
     /// - Parameter box: nil for all.
-    func alteredRows(of box: ServiceID?) throws(Fault) -> [(box: ServiceID, row: String)] {
+    package func alteredRows(of box: ServiceID?) throws(Fault) -> [(box: ServiceID, row: String)] {
         var altered: [(box: ServiceID, row: String)] = []
         var last: Int64 = 0
         while altered.count < Self.alteredMax {

@@ -52,6 +52,7 @@ package struct BoxIndex: Sendable {
                     if let form = record.form {
                         try Self.complete(number, form, database)
                     }
+                    try Self.complete(number, record, database)
                     try Self.name(number, record.tags, database)
                     return (try Self.record(of: record.id, database), true)
                 }

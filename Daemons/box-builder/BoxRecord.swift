@@ -14,7 +14,7 @@ package struct BoxRecord: Equatable, Sendable {
     package var importedAt: UInt64
     /// "6379/tcp", in the order of the declaration.
     package var slots: [String]
-    /// Canonical proto3 bytes, and behind them of its filesystem the directories that are shared.
+    /// Canonical proto3 bytes, and behind them of its filesystem what matters to a start.
     package var service: [UInt8]
     /// The SHA-256 of its image, once it was opened.
     package var image: ContentDigest?
@@ -36,7 +36,7 @@ package struct BoxRecord: Equatable, Sendable {
         self.canonicalBytes = canonicalBytes
         self.importedAt = importedAt
         slots = service.api.slots.map { "\($0.port)/\($0.transportName ?? "")" }
-        self.service = service.encoded() + SharedDirectory.bytes(tree.shares)
+        self.service = service.encoded() + TreeTerms(tree).bytes
     }
 
     package init(

@@ -34,7 +34,7 @@ final class HashAhead: Sendable {
     private let store: ObjectStore
     private let contents: ContentQueue
     private let service: Service
-    private let shares: [SharedDirectory]
+    private let terms: TreeTerms
     // LIMIT: contents that wait, and parts, which are slabs: a tree that is told has no more entries. What
     // is past it is dropped, and the tree is then not the one that was told.
     private let items = WorkQueue<Item>(
@@ -48,11 +48,11 @@ final class HashAhead: Sendable {
 
     /// - Parameter contents: on their way into the store.
     init(
-        _ service: Service, shares: [SharedDirectory], told: SharedDescriptor, keepsOwners: Bool,
+        _ service: Service, _ terms: TreeTerms, told: SharedDescriptor, keepsOwners: Bool,
         _ store: ObjectStore, _ contents: ContentQueue
     ) throws(Errno) {
         self.service = service
-        self.shares = shares
+        self.terms = terms
         self.store = store
         self.contents = contents
         let thread = try Thread(name: "hash") { self.run(told, keepsOwners) }
@@ -147,7 +147,7 @@ final class HashAhead: Sendable {
         guard !cancelled(), let bytes,
             var told = ToldTree.tree(of: bytes, keepsOwners: keepsOwners)
         else { return }
-        for shared in shares where !told.share(shared.share, at: shared.path) { return }
+        guard terms.apply(to: &told) == nil else { return }
         state.withLock { state in
             state.told = told
             isTaking.store(true, ordering: .relaxed)

@@ -45,7 +45,7 @@ package struct Importer: Sendable {
         if let told {
             // Without a thread all is hashed when it was read.
             contents.ahead = try? HashAhead(
-                described.service, shares: described.shares, told: told,
+                described.service, described.terms, told: told,
                 keepsOwners: request.keepOwners, store, contents.queue)
         }
         var summary: BoxSummary?
@@ -66,7 +66,7 @@ package struct Importer: Sendable {
                     progress(step)
                 }, isCancelled: isCancelled)
             tree.forEachFile { digest, _ in kept.insert(digest) }
-            try Self.share(described.shares, in: &tree)
+            try Self.apply(described.terms, to: &tree)
             let made = try box(described, tree, contents, now, &kept, progress, isCancelled)
             if let id = ServiceID(made.serviceIDBytes) {
                 try index.addProofs(described.reputationProofs, to: id)
@@ -178,11 +178,9 @@ package struct Importer: Sendable {
 
     // MARK: Steps
 
-    private static func share(
-        _ shares: [SharedDirectory], in tree: inout FileTree
-    ) throws(Fault) {
-        for shared in shares where !tree.share(shared.share, at: shared.path) {
-            throw .invalid(.fileMissing, subject: "shared_filesystems \(shared.text)")
+    private static func apply(_ terms: TreeTerms, to tree: inout FileTree) throws(Fault) {
+        if let missing = terms.apply(to: &tree) {
+            throw .invalid(.fileMissing, subject: "shared_filesystems \(missing.text)")
         }
     }
 

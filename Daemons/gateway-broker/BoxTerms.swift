@@ -22,6 +22,8 @@ package struct BoxTerms: Sendable, Equatable {
     package var exposed: [ExposedSlot] = []
     /// Directories offered to children, or inherited from the parent.
     package var shares: [SharedDirectory] = []
+    /// Nothing can be written to its root.
+    package var isReadOnly = false
     /// It has terminals of its own.
     package var hasTerminals = false
 

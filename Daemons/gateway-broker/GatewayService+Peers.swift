@@ -96,15 +96,16 @@ extension GatewayService {
     func terms(_ specification: borrowing Descriptor) throws(Fault) -> BoxTerms {
         let bytes = try Self.read(specification)
         let service: Service
-        let shares: [SharedDirectory]
+        let tree: TreeTerms
         do throws(ProtoError) {
             service = try Service(decoding: bytes)
-            shares = try SharedDirectory.all(in: bytes)
+            tree = try TreeTerms(in: bytes)
         } catch {
             throw Fault(.corrupt, reason: .malformed, subject: "specification: \(error)")
         }
         var terms = try BoxTerms(service)
-        terms.shares = shares
+        terms.shares = tree.shares
+        terms.isReadOnly = tree.isReadOnly
         return terms
     }
 

@@ -70,6 +70,7 @@ package struct InstancePlan: Sendable {
         }
         request.readyDeadlineMs = record.readyDeadline
         request.terminals = terms.hasTerminals
+        request.readOnly = terms.isReadOnly
         request.offers = ShareTerms.messages(terms.shares, .offered, environment)
         request.inherited = ShareTerms.messages(terms.shares, .inherited, environment)
         if let first = request.inherited.first {

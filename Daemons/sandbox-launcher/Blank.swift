@@ -53,12 +53,14 @@ struct Blank: ~Copyable {
 
 /// A plan on its way from the launcher to a witness.
 struct LaunchOrder {
-    /// What `LaunchPlan.Place.disk` is.
+    /// What `LaunchPlan.diskPlace` has.
     enum Layer: UInt8 {
         /// A file with a file system.
         case file = 0
         /// The file system, mounted.
         case mounted = 1
+        /// Nothing is written to a disk.
+        case absent = 2
     }
 
     let layer: Layer

@@ -33,11 +33,13 @@ struct Construction {
         }
         let shares = Parcel()
         try inherit(parcel, namespace, into: shares)
+        let scratch = plan.isReadOnly ? try Scratch.make(plan) : nil
         let mount = try root(
             parcel, layer, loopControl, shell.processes, namespace, directory, shares)
         try enter(mount, shell)
         try Interior.build(
-            plan: plan, root: mount, shell: shell, configuration: configuration, shares: shares)
+            plan: plan, root: mount, shell: shell, configuration: configuration, shares: shares,
+            scratch: scratch)
         try step("standard streams") { () throws(Errno) in
             for number: Int32 in 0...2 { try Confinement.place(shell.null, as: number) }
         }
@@ -60,8 +62,8 @@ struct Construction {
             }
         }
         let root = try Root(
-            parcel: parcel, directory: directory, owners: owners, layer: layer,
-            namespace: namespace, loopControl: loopControl)
+            parcel: parcel, directory: directory, owners: owners,
+            layer: try Root.writableLayer(plan, parcel, layer, loopControl), namespace: namespace)
         try Shares.offer(plan, root.mount, root.layer, namespace, into: shares)
         if !plan.offered.isEmpty {
             try step("note layer") { () throws(Errno) in

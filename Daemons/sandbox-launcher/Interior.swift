@@ -7,8 +7,12 @@ import Syscalls
 enum Interior {
     static func build(
         plan: LaunchPlan, root: borrowing Descriptor, shell: borrowing Shell,
-        configuration: [UInt8], shares: Parcel
+        configuration: [UInt8], shares: Parcel, scratch: Parcel?
     ) throws(LaunchFailure) {
+        if let scratch {
+            // First: the configuration file, or a share, may lie in one of them.
+            try Scratch.attach(plan, root, scratch)
+        }
         try writeConfiguration(configuration, plan, root)
         try step("make tmp") { () throws(Errno) in
             try makeIfMissing(root, "tmp", mode: 0o1777, plan)
@@ -19,6 +23,9 @@ enum Interior {
         }
         try attach(shell.devices, "dev", root, plan)
         try step("mount /dev/shm") { () throws(Errno) in
+            if let memory = scratch?.take(Scratch.sharedMemoryPlace) {
+                return try shell.addSharedMemory(memory)
+            }
             try shell.addSharedMemory(
                 bytesMax: plan.sharedMemoryBytesMax, owner: plan.uidBase)
         }
@@ -28,6 +35,12 @@ enum Interior {
             }
         }
         try Shares.attach(plan, root, shares)
+        if plan.isReadOnly {
+            // Nothing is open for writing in it, which the kernel would refuse.
+            try step("read-only root") { () throws(Errno) in
+                try Mounts.set([.readOnly], on: root)
+            }
+        }
     }
 
     /// Attaches a mount at a directory of the root, which is made where the box has none.
@@ -41,6 +54,19 @@ enum Interior {
                 at: root, name, resolve: [.beneath, .noSymlinks], .path, [.directory])
             try Mounts.attach(mount, at: place, ".")
         }
+    }
+
+    /// A directory of the root, made with those above it where they are missing.
+    static func directory(
+        _ path: [String], _ root: borrowing Descriptor, _ plan: LaunchPlan
+    ) throws(Errno) -> Descriptor {
+        var directory = try File.open(at: root, ".", .path, [.directory])
+        for segment in path {
+            try makeIfMissing(directory, segment, mode: 0o755, plan)
+            directory = try File.open(
+                at: directory, segment, resolve: [.beneath, .noSymlinks], .path, [.directory])
+        }
+        return directory
     }
 
     private static func makeIfMissing(
@@ -59,12 +85,7 @@ enum Interior {
     ) throws(LaunchFailure) {
         let path = plan.configurationPath
         try step("write configuration /\(path.joined(separator: "/"))") { () throws(Errno) in
-            var directory = try File.open(at: root, ".", .path, [.directory])
-            for segment in path.dropLast() {
-                try makeIfMissing(directory, segment, mode: 0o755, plan)
-                directory = try File.open(
-                    at: directory, segment, resolve: [.beneath, .noSymlinks], .path, [.directory])
-            }
+            let directory = try directory([String](path.dropLast()), root, plan)
             let file = try File.open(
                 at: directory, path.last ?? "", resolve: [.beneath, .noSymlinks], .writeOnly,
                 [.create, .truncate], mode: 0o644)

@@ -51,32 +51,46 @@ struct Launcher: ~Copyable {
         let parcel = received.descriptors ?? Parcel()
         do throws(LaunchFailure) {
             let packet = [UInt8](buffer.prefix(received.bytes))
+            let plan: LaunchPlan
             do throws(LaunchViolation) {
                 guard !received.bytesCut, !received.descriptorsCut else {
                     throw LaunchViolation("packet")
                 }
-                let plan = try LaunchPlan(reading: packet)
+                plan = try LaunchPlan(reading: packet)
                 guard parcel.count == plan.descriptors else {
                     throw LaunchViolation("descriptors")
                 }
             } catch {
                 throw LaunchFailure(step: "plan \(error.field)", code: Errno.invalid.code)
             }
-            try launch(packet, parcel)
+            try launch(packet, diskPlace: plan.diskPlace, parcel)
         } catch {
             send(.failed(error), nil)
         }
     }
 
-    private mutating func launch(_ plan: [UInt8], _ parcel: Parcel) throws(LaunchFailure) {
-        let spare = spares.take(bytes: Self.diskBytes(parcel))
-        let next = nextDisk(parcel, isUsed: spare == nil)
+    private mutating func launch(
+        _ plan: [UInt8], diskPlace: Int?, _ parcel: Parcel
+    ) throws(LaunchFailure) {
+        guard let diskPlace else {
+            let order = LaunchOrder(
+                layer: .absent, plan: plan, parcel: try Self.parcel(parcel, nil, nil))
+            return try launch(order, nextDisk: nil)
+        }
+        let spare = spares.take(bytes: Self.bytes(parcel, diskPlace))
+        let next = nextDisk(parcel, diskPlace, isUsed: spare == nil)
         let layer: LaunchOrder.Layer = spare == nil ? .file : .mounted
         let order = LaunchOrder(
-            layer: layer, plan: plan, parcel: try Self.parcel(parcel, spare))
+            layer: layer, plan: plan, parcel: try Self.parcel(parcel, diskPlace, spare))
+        try launch(order, nextDisk: next)
+    }
+
+    private mutating func launch(
+        _ order: LaunchOrder, nextDisk: consuming Descriptor?
+    ) throws(LaunchFailure) {
         let witness = try give(order)
         send(.launched(pid: witness.pid), Parcel(try witness.copyPidfd()))
-        latest = Launched(witness: witness, nextDisk: next)
+        latest = Launched(witness: witness, nextDisk: nextDisk)
     }
 
     private static func wait(for launched: borrowing Launched?) -> Poll.Wait {
@@ -117,18 +131,18 @@ struct Launcher: ~Copyable {
     /// What the witness gets: the plan's own, but a clone of the directory's mount and a layer that is
     /// mounted already.
     private static func parcel(
-        _ given: Parcel, _ spare: consuming Descriptor?
+        _ given: Parcel, _ diskPlace: Int?, _ spare: consuming Descriptor?
     ) throws(LaunchFailure) -> Parcel {
         var spare = spare
         let all = Parcel()
         for index in 0..<given.count {
-            switch LaunchPlan.Place(rawValue: index) {
-            case .objects:
+            switch index {
+            case LaunchPlan.Place.objects.rawValue:
                 all.append(
                     try Root.part(given, .objects, "objects") { (directory) throws(Errno) in
                         try clone(directory)
                     })
-            case .disk where spare != nil:
+            case diskPlace where spare != nil:
                 if let spare = spare.take() { all.append(spare) }
             default:
                 guard let descriptor = given.take(index) else {
@@ -149,20 +163,18 @@ struct Launcher: ~Copyable {
         return clone
     }
 
-    private static func diskBytes(_ parcel: Parcel) -> UInt64 {
-        let status = try? parcel.inspect(LaunchPlan.Place.disk.rawValue) {
-            (disk) throws(Errno) in try File.status(disk)
-        }
+    private static func bytes(_ parcel: Parcel, _ place: Int) -> UInt64 {
+        let status = try? parcel.inspect(place) { (disk) throws(Errno) in try File.status(disk) }
         return status?.sizeBytes ?? 0
     }
 
     /// The file of the next spare: the plan's own where a spare is used for it, otherwise a copy made
     /// before anybody writes to it.
-    private func nextDisk(_ parcel: Parcel, isUsed: Bool) -> Descriptor? {
-        guard isUsed else { return parcel.take(LaunchPlan.Place.disk.rawValue) }
+    private func nextDisk(_ parcel: Parcel, _ place: Int, isUsed: Bool) -> Descriptor? {
+        guard isUsed else { return parcel.take(place) }
         guard isIdle() else { return nil }
         var copy: Descriptor?
-        _ = parcel.inspect(LaunchPlan.Place.disk.rawValue) { disk in
+        _ = parcel.inspect(place) { disk in
             _ = parcel.inspect(LaunchPlan.Place.directory.rawValue) { directory in
                 copy = Spares.copy(of: disk, in: directory)
             }

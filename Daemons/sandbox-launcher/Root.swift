@@ -1,6 +1,8 @@
 // The root of an instance: the box's metadata (EROFS) with its owners mapped into the instance's
 // ids, the content objects as a data-only layer, and a writable layer in a file of its own. Or, for
-// kernels without such layers, the box's checkout in place of metadata and objects.
+// kernels without such layers, the box's checkout in place of metadata and objects. Where nothing can
+// be written to the root, what the node itself puts into it lies in memory, and the mount is made
+// read-only when it is there (`Interior`): an instance without capabilities cannot undo that.
 //
 // Everything is put together as mounts that are attached nowhere; the instance's mount table then
 // names no directory of the host. The file systems belong to the host's user namespace: metacopy
@@ -20,12 +22,11 @@ struct Root: ~Copyable {
     /// - Parameters:
     ///   - directory: of the objects, or the checkout.
     ///   - owners: maps the owner of a checkout; nil for layers.
+    ///   - layer: from `writableLayer`.
     init(
         parcel: Parcel, directory: borrowing Descriptor, owners: borrowing Descriptor?,
-        layer: LaunchOrder.Layer, namespace: borrowing Descriptor,
-        loopControl: borrowing Descriptor
+        layer: consuming Descriptor, namespace: borrowing Descriptor
     ) throws(LaunchFailure) {
-        let layer = try Self.writableLayer(parcel, layer, loopControl)
         let mount = try Self.mount(parcel, directory, owners, layer, namespace)
         self.mount = mount
         self.layer = layer
@@ -69,17 +70,32 @@ struct Root: ~Copyable {
         return mount
     }
 
-    private static func writableLayer(
-        _ parcel: Parcel, _ layer: LaunchOrder.Layer, _ loopControl: borrowing Descriptor
+    /// What is over the box, attached nowhere.
+    static func writableLayer(
+        _ plan: LaunchPlan, _ parcel: Parcel, _ layer: LaunchOrder.Layer,
+        _ loopControl: borrowing Descriptor
     ) throws(LaunchFailure) -> Descriptor {
-        guard let disk = parcel.take(LaunchPlan.Place.disk.rawValue) else {
+        if layer == .absent {
+            return try step("mount layer") { () throws(Errno) in try memoryLayer() }
+        }
+        guard let place = plan.diskPlace, let disk = parcel.take(place) else {
             throw LaunchFailure(step: "disk", code: Errno.noEntry.code)
         }
-        switch layer {
-        case .mounted: return disk
-        case .file:
-            return try step("mount disk") { () throws(Errno) in try mountLayer(disk, loopControl) }
-        }
+        if layer == .mounted { return disk }
+        return try step("mount disk") { () throws(Errno) in try mountLayer(disk, loopControl) }
+    }
+
+    // LIMIT: bytes and inodes that the node puts into a read-only root: a configuration file, the
+    // directories it lies in, places to attach mounts at, and what the overlay needs.
+    private static let memoryLayerBytesMax = 2 * LaunchLimits.configurationBytesMax
+    private static let memoryLayerInodesMax = 1_024
+
+    private static func memoryLayer() throws(Errno) -> Descriptor {
+        let context = try FileSystemContext("tmpfs")
+        try context.set("mode", "0700")
+        try context.set("size", "\(memoryLayerBytesMax)")
+        try context.set("nr_inodes", "\(memoryLayerInodesMax)")
+        return try context.mount([.noSetuid, .noDevices, .noAccessTime])
     }
 
     /// The file system in a file, attached nowhere.

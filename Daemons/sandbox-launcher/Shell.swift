@@ -168,6 +168,11 @@ struct Shell: ~Copyable {
         try Mounts.attach(memory, at: devices, Self.sharedMemory)
     }
 
+    /// The same of a memory that is had already.
+    borrowing func addSharedMemory(_ memory: borrowing Descriptor) throws(Errno) {
+        try Mounts.attach(memory, at: devices, Self.sharedMemory)
+    }
+
     private static let terminals = "pts"
     // LIMIT: terminals of an instance; a person uses one.
     private static let terminalsMax = 64

@@ -5,13 +5,14 @@ import Syscalls
 
 /// The disk file and the cgroups of a start to come, made when nobody waits: of the limits of the start
 /// before, as those that follow each other closely are mostly of one kind. Cgroups only on v1, where there
-/// are five and one may be given another name.
+/// are five and one may be given another name. No disk file after a start that needed none.
 ///
 /// Keeps true: at most one of each; a cgroup that is ready has no process in it, and a name that is no
 /// instance's. All calls block: they are made on worker threads.
 final class NextStart: Sendable {
     private struct State {
         var wanted: Limits?
+        var wantsDisk = false
         /// Of what is ready.
         var limits: Limits?
         var disk: SharedDescriptor?
@@ -34,14 +35,14 @@ final class NextStart: Sendable {
 
     /// What is ready, if it has these limits. The cgroups are the instance's from then on.
     func take(
-        _ id: InstanceID, _ limits: Limits
+        _ id: InstanceID, _ limits: Limits, hasDisk: Bool
     ) -> (disk: SharedDescriptor?, groups: [SharedDescriptor]?) {
         state.withLock { state in
-            state.wanted = limits
+            (state.wanted, state.wantsDisk) = (limits, hasDisk)
             guard state.limits == limits else { return (nil, nil) }
-            defer { (state.disk, state.groups) = (nil, nil) }
-            guard let groups = state.groups, rename(to: id) else { return (state.disk, nil) }
-            return (state.disk, groups)
+            let disk = hasDisk ? state.disk.take() : nil
+            guard let groups = state.groups.take(), rename(to: id) else { return (disk, nil) }
+            return (disk, groups)
         }
     }
 
@@ -51,7 +52,9 @@ final class NextStart: Sendable {
             guard !state.isClosed, let wanted = state.wanted else { return }
             if state.limits != wanted { drop(&state) }
             state.limits = wanted
-            if state.disk == nil { state.disk = try? disks.make(diskBytes: wanted.diskBytes) }
+            if state.disk == nil, state.wantsDisk {
+                state.disk = try? disks.make(diskBytes: wanted.diskBytes)
+            }
             guard state.groups == nil, cgroups.planKind == .version1 else { return }
             state.groups = try? cgroups.make(named: Self.name, wanted)
         }

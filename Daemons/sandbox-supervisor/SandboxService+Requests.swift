@@ -184,7 +184,7 @@ extension SandboxService: SandboxSupervisorHandler {
         state.usage = workplace.cgroups.usage(id)
         // Before the entrypoint runs the witness's root is still the host's.
         if state.phase == .starting || state.phase == .ready {
-            let disk = workplace.diskBytes(pid: pid)
+            let disk = workplace.diskBytes(id, pid: pid, isReadOnly: state.readOnly)
             if disk > 0 { living[id]?.diskBytes = disk }
         }
         state.usage.diskBytes = living[id]?.diskBytes ?? 0

@@ -61,6 +61,7 @@ extension SandboxService {
         state.phase = .accepted
         state.limits = check.limits
         state.acceptedAtMs = nowMs()
+        state.readOnly = request.readOnly
         return InstanceRecord(
             id: check.id, state: state, slots: request.slots,
             readyDeadlineMs: request.readyDeadlineMs, uidSlot: slot)
@@ -84,6 +85,7 @@ extension SandboxService {
         plan.offered = request.offers.map(\.path)
         plan.inherited = inheritance?.directories ?? []
         plan.hasTerminals = request.terminals
+        plan.isReadOnly = request.readOnly
         plan.listeners = check.listeners
         living[id]?.listeners = check.listeners
         let limits = check.limits
@@ -92,7 +94,7 @@ extension SandboxService {
             do throws(LaunchFailure) {
                 let prepared = try await loop.runBlocking { () throws(LaunchFailure) in
                     let prepared = try workplace.prepare(
-                        id, limits, witnessUID: whole.witnessUID)
+                        id, limits, witnessUID: whole.witnessUID, hasDisk: whole.hasDisk)
                     try workplace.note(offers, of: id)
                     return prepared
                 }
@@ -128,9 +130,9 @@ extension SandboxService {
             parcel.append(try prepared.directory.descriptor.duplicate())
             let report = try SeqpacketSocket.pair()
             parcel.append(try report.second.duplicate())
-            parcel.append(try prepared.disk.descriptor.duplicate())
             for group in prepared.groups { parcel.append(try group.descriptor.duplicate()) }
             if let parent { parcel.append(try parent.descriptor.duplicate()) }
+            if let disk = prepared.disk { parcel.append(try disk.descriptor.duplicate()) }
             try hearReport(id, SharedDescriptor(try report.first.duplicate()))
         } catch {
             throw LaunchFailure(step: "descriptors of the plan", code: error.code)

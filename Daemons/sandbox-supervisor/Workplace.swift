@@ -24,17 +24,17 @@ struct Workplace: Sendable {
 
     func directory(_ id: InstanceID) -> String { "\(path)/\(id)" }
 
-    /// What the launcher gets beside the plan, in its order from the directory on; the report's
-    /// socket is added by who waits for it.
+    /// What the launcher gets beside the plan; the report's socket is added by who waits for it.
     struct Prepared: Sendable {
         let directory: SharedDescriptor
-        let disk: SharedDescriptor
+        /// nil for who writes nothing to one.
+        let disk: SharedDescriptor?
         let groups: [SharedDescriptor]
     }
 
     /// Makes all that an instance needs before it is launched.
     func prepare(
-        _ id: InstanceID, _ limits: Limits, witnessUID: UInt32
+        _ id: InstanceID, _ limits: Limits, witnessUID: UInt32, hasDisk: Bool
     ) throws(LaunchFailure) -> Prepared {
         let path = directory(id)
         let held: SharedDescriptor
@@ -48,9 +48,9 @@ struct Workplace: Sendable {
         } catch {
             throw LaunchFailure(step: "make instance directory", code: error.code)
         }
-        let ready = next.take(id, limits)
+        let ready = next.take(id, limits, hasDisk: hasDisk)
         return Prepared(
-            directory: held, disk: try disk(ready.disk, limits),
+            directory: held, disk: hasDisk ? try disk(ready.disk, limits) : nil,
             groups: try groups(ready.groups, id, limits))
     }
 
@@ -126,8 +126,10 @@ struct Workplace: Sendable {
         return Set(names.compactMap { InstanceID(name: $0) })
     }
 
-    /// Bytes in the instance's own root, by the file system they lie in.
-    func diskBytes(pid: Int32) -> UInt64 {
+    /// Bytes in the instance's own root, by the file system they lie in. Of one that is read-only, where
+    /// what lies in it is in memory, none; unless directories are offered, which lie on a disk.
+    func diskBytes(_ id: InstanceID, pid: Int32, isReadOnly: Bool) -> UInt64 {
+        if isReadOnly, !File.exists("\(directory(id))/\(InstanceFiles.offers)") { return 0 }
         guard let space = try? FileSystem.space("/proc/\(pid)/root") else { return 0 }
         return space.totalBytes - min(space.availableBytes, space.totalBytes)
     }

@@ -19,12 +19,12 @@ package struct LaunchPlan: Equatable, Sendable {
         case directory
         /// The socket that gets the one `LaunchReport`.
         case report
-        /// The file with the file system of the writable layer, open for reading and writing.
-        case disk
         /// Tells of an out-of-memory: an eventfd (v1) or memory.events (v2).
         case memory
         /// From here on: the `tasks` of a cgroup for each hierarchy (v1), or a cgroup directory (v2).
-        /// Behind them, where something is inherited, the pidfd of the parent's witness.
+        /// Behind them, where something is inherited, the pidfd of the parent's witness; and where
+        /// something is written to a disk, the file with the file system of the writable layer, open
+        /// for reading and writing.
         case groups
     }
 
@@ -91,7 +91,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package var outputBytesMax: UInt64
     /// The most bytes of output that are taken per second; 0 for no bound.
     package var outputBytesPerSecond: UInt64
-    /// The most bytes of /dev/shm.
+    /// The most bytes of /dev/shm; where the root is read-only, of that and the other places that
+    /// can be written without a disk, together.
     package var sharedMemoryBytesMax: UInt64
     package var rootKind: RootKind
     package var groupKind: GroupKind
@@ -102,6 +103,8 @@ package struct LaunchPlan: Equatable, Sendable {
     package var inherited: [Inherited] = []
     /// It has a devpts of its own.
     package var hasTerminals = false
+    /// Nothing can be written to its root.
+    package var isReadOnly = false
     /// Each comes back as a descriptor with the report of the start, in this order.
     package var listeners: [Listener] = []
 
@@ -131,9 +134,14 @@ package struct LaunchPlan: Equatable, Sendable {
     /// instance is its equal.
     package static let uidsInside: UInt32 = 65_535
 
-    package var descriptors: Int { parentPlace + (inherited.isEmpty ? 0 : 1) }
+    package var descriptors: Int { layerPlace + (hasDisk ? 1 : 0) }
     /// Where the pidfd of the parent's witness stands, if there is one.
     package var parentPlace: Int { Place.groups.rawValue + Int(groups) }
+    /// Where the file of the writable layer stands, if there is one.
+    package var diskPlace: Int? { hasDisk ? layerPlace : nil }
+    /// What is offered to children lies on the disk, too.
+    package var hasDisk: Bool { !isReadOnly || !offered.isEmpty }
+    private var layerPlace: Int { parentPlace + (inherited.isEmpty ? 0 : 1) }
     package var witnessUID: UInt32 { uidBase + Self.uidsInside }
 }
 
@@ -179,7 +187,7 @@ extension LaunchPlan {
     private static let magic: UInt32 = 0x5054_4C43
     /// Raised with every change of the packet. The two that speak it are of one build, except where
     /// one was replaced on the disk while the other ran: they then say so instead of guessing.
-    package static let version: UInt16 = 4
+    package static let version: UInt16 = 5
 
     /// The first field that says what it must not; nil for a good plan.
     package func invalid() -> LaunchViolation? {
@@ -273,6 +281,7 @@ extension LaunchPlan {
                 try writer.put(UInt8(one.isReadOnly ? 1 : 0))
             }
             try writer.put(UInt8(hasTerminals ? 1 : 0))
+            try writer.put(UInt8(isReadOnly ? 1 : 0))
             try writer.putCount(listeners.count, max: LaunchLimits.listenersMax)
             for one in listeners {
                 try writer.put(one.address)
@@ -352,6 +361,8 @@ extension LaunchPlan {
         }
         guard let hasTerminals = flag(try reader.uint8()) else { return nil }
         plan.hasTerminals = hasTerminals
+        guard let isReadOnly = flag(try reader.uint8()) else { return nil }
+        plan.isReadOnly = isReadOnly
         for _ in 0..<(try reader.count(max: LaunchLimits.listenersMax, elementBytesMin: 7)) {
             let (address, port) = (try reader.uint32(), try reader.uint16())
             guard let isDatagram = flag(try reader.uint8()) else { return nil }

@@ -56,7 +56,7 @@ struct CanonicalLengths {
             pair("mode", String(own.mode))
             pair("mtime_ns", String(own.modifiedNanoseconds))
         }
-        if tree.isReadOnly { pair("read_mode", "ro") }
+        if tree.isReadOnly { pair(FileTree.readModeKey, FileTree.readOnlyMode) }
         if !isUsual { pair("uid", String(own.uid)) }
         return writer.bytes
     }

@@ -239,7 +239,9 @@ struct CanonicalTreeBuilder {
         try charge(bytes.count, at: offset)
         let (key, value) = try pair(bytes, at: offset)
         guard let isNumber = root.take(key, value) else { throw error(offset, .badAttribute) }
-        if !isNumber, key == "read_mode" { isReadOnly = value.elementsEqual("ro".utf8) }
+        if !isNumber, key == FileTree.readModeKey {
+            isReadOnly = value.elementsEqual(FileTree.readOnlyMode.utf8)
+        }
     }
 
     private func pair(

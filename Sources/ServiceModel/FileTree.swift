@@ -8,6 +8,8 @@ package struct FileTree: Equatable, Sendable {
     package var attributes: FileAttributes
     /// The service asks that nothing in it can be written: `read_mode` "ro" of the root.
     package var isReadOnly = false
+    static let readModeKey = "read_mode"
+    static let readOnlyMode = "ro"
     package var entries: [TreeEntry]
 
     package init(attributes: FileAttributes = .directory, entries: [TreeEntry] = []) {

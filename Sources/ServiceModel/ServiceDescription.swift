@@ -1,7 +1,7 @@
 /// What a developer writes about a service: `service.json` (celaut-wire-facts, "Project files").
 ///
 /// Keeps true: every key is understood or refused by its path ("resources.at_init.mem_limit"); a
-/// description that is accepted is honoured whole. Refuses as not offered: read-only file systems.
+/// description that is accepted is honoured whole.
 package struct ServiceDescription: Equatable, Sendable {
     package var service: Service
     /// The names to list the box under, not part of the service.
@@ -9,8 +9,8 @@ package struct ServiceDescription: Equatable, Sendable {
     /// Where opinions on the service stand. Not part of the service, and so not of its id: an opinion
     /// names the id (celaut-wire-facts: `Metadata.reputation_proofs`).
     package var reputationProofs: [Contract] = []
-    /// Directories of the box that are shared with children or inherited from the parent.
-    package var shares: [SharedDirectory] = []
+    /// What is said of the box's tree.
+    package var terms = TreeTerms()
 
     // LIMIT: people write a few kilobytes; formal descriptions of protocols are larger.
     package static let bytesMax = 1 << 20
@@ -101,10 +101,10 @@ extension ServiceDescription {
         service.networks = try object.networks()
         service.possibleEnvironmentWorkload = try object.scenarios()
         reputationProofs = try object.reputationProofs()
-        shares = try object.shares(used: [
+        terms.shares = try object.shares(used: [
             service.container.initial.entryPath, service.container.configDeclaration?.path ?? [],
         ])
-        try object.refuseWhatIsNotOffered()
+        terms.isReadOnly = try object.isReadOnly()
     }
 }
 
@@ -303,11 +303,10 @@ extension DescriptionObject {
         return networks
     }
 
-    fileprivate mutating func refuseWhatIsNotOffered() throws(DescriptionError) {
+    fileprivate mutating func isReadOnly() throws(DescriptionError) -> Bool {
         switch take("read_only_filesystem") {
-        case nil, .null, .bool(false): break
-        case .bool(true):
-            throw DescriptionError(.unsupported, key: path("read_only_filesystem"))
+        case nil, .null: return false
+        case .bool(let flag): return flag
         default: throw DescriptionError(.wrongType, key: path("read_only_filesystem"))
         }
     }

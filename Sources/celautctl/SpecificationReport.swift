@@ -1,6 +1,6 @@
 import ServiceModel
 
-/// What a box says of itself, as it is printed: every part of its specification but the file system.
+/// What a box says of itself, as it is printed: every part of its specification but the files.
 struct SpecificationReport: Encodable {
     /// The service in the names of the codec `json`.
     let specification: JSONReport
@@ -8,6 +8,8 @@ struct SpecificationReport: Encodable {
     let methods: [String: JSONReport]
     /// Directories shared with children, or had from the parent.
     let sharedDirectories: [Share]
+    /// Nothing in it can be written.
+    let readOnly: Bool
 
     struct Share: Encodable {
         let path: String
@@ -19,7 +21,7 @@ struct SpecificationReport: Encodable {
     private let service: Service
 
     private enum CodingKeys: String, CodingKey {
-        case specification, methods, sharedDirectories
+        case specification, methods, sharedDirectories, readOnly
     }
 
     /// - Parameter bytes: a service without its filesystem, as the node gives it.
@@ -34,7 +36,9 @@ struct SpecificationReport: Encodable {
                 try ProtoSchema.appProtocol.json(app.encoded()[...]))
         }
         self.methods = methods
-        sharedDirectories = try SharedDirectory.all(in: bytes).map { one in
+        let tree = try TreeTerms(in: bytes)
+        readOnly = tree.isReadOnly
+        sharedDirectories = tree.shares.map { one in
             Share(
                 path: one.text, role: one.share.role.rawValue,
                 access: one.share.isReadOnly ? "ro" : "rw", tag: one.share.tag)
@@ -49,11 +53,15 @@ struct SpecificationReport: Encodable {
 
     /// One fact a line, of what is said.
     var rows: [[String]] {
-        containerRows + service.api.slots.flatMap(Self.rows) + contractRows + networkRows
-            + sharedDirectories.map { one in
-                let tag = one.tag.isEmpty ? "" : " as \(one.tag)"
-                return ["\(one.role) directory", "\(one.path) \(one.access)\(tag)"]
-            }
+        containerRows + service.api.slots.flatMap(Self.rows) + contractRows + networkRows + treeRows
+    }
+
+    private var treeRows: [[String]] {
+        let shared = sharedDirectories.map { one in
+            let tag = one.tag.isEmpty ? "" : " as \(one.tag)"
+            return ["\(one.role) directory", "\(one.path) \(one.access)\(tag)"]
+        }
+        return readOnly ? [["file system", "ro"]] + shared : shared
     }
 
     private var containerRows: [[String]] {

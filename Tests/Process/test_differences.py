@@ -35,12 +35,13 @@ WHOLE = {
                            "mu_per_unit": "70"}],
     "network": [three_ways("web", protocol_stack=[three_ways("http")], environment_variable="NAME")],
     "shared_filesystems": [{"path": "/srv", "role": "shared", "access": "ro", "tag": "work"}],
+    "read_only_filesystem": True,
 }
 # What is one of few words.
 OTHER = {("api", 0, "transport", "tags", 0): "udp", ("architecture", "tags", 0): "linux/arm64",
          ("init", "entry_path", 0): "other", ("shared_filesystems", 0, "path"): "/opt",
          ("shared_filesystems", 0, "role"): "guest", ("shared_filesystems", 0, "access"): "rw",
-         ("payment_contracts", 0, "mu_per_unit"): "71"}
+         ("payment_contracts", 0, "mu_per_unit"): "71", ("read_only_filesystem",): False}
 # Where the specification calls it otherwise.
 CALLED = {"envs": "environment_variables", "api": "slot", "protocol": "protocol_stack",
           "access": "shared", "role": "shared", "path": "shared"}
@@ -93,7 +94,7 @@ def test_every_field_of_a_description_that_is_changed_is_told(node, folder, part
         assert found, path
         key = next(key for key in reversed(path) if isinstance(key, str))
         words = {key, CALLED.get(key, key)}
-        where = path[0] == "shared_filesystems"
+        where = path[0] in ("shared_filesystems", "read_only_filesystem")
         assert all(one["what"] == ("entry" if where else "field") for one in found), (path, found)
         assert all(any(word in one["path"] or word in one["attribute"] for word in words) or where
                    for one in found), (path, found)

@@ -35,7 +35,8 @@ WHOLE = described(
               "environment_variable": "NAME"}],
     possible_environment_workload=[{"workloads": [
         {"count": 3, "dependency": "ab" * 32, "resources": {"mem_limit": 32 << 20}}]}],
-    shared_filesystems=[{"path": "/srv", "role": "shared", "access": "ro", "tag": "data"}])
+    shared_filesystems=[{"path": "/srv", "role": "shared", "access": "ro", "tag": "data"}],
+    read_only_filesystem=True)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_every_part_of_a_description_is_shown(node, box):
                  "paid through ergo, address=9f, 70 for one unit",
                  "network bitcoin-mainnet (peers), speaking tcp bitcoin, with the same NAME",
                  f"workload 1 3 of {'ab' * 32} with memory 32.0 MiB",
-                 "shared directory /srv ro as data", "reputation ergo token=abc"]:
+                 "shared directory /srv ro as data", "file system ro", "reputation ergo token=abc"]:
         assert said in table, (said, table)
 
 
@@ -75,6 +76,32 @@ def test_programs_get_the_specification_in_the_names_of_the_json_codec(node, box
     assert methods["costFunction"] == {"tags": ["wasm"], "formal": "AGFzbQ=="}
     assert shown["service"]["sharedDirectories"] == [
         {"path": "/srv", "role": "shared", "access": "ro", "tag": "data"}]
+    assert shown["service"]["readOnly"] is True
+
+
+@pytest.mark.parametrize("codec", [
+    w.box.CODEC_PROTO3, w.box.CODEC_JSON, w.box.CODEC_JSON_ZIP, w.box.CODEC_BEE])
+def test_that_nothing_can_be_written_is_part_of_the_id_and_travels_in_every_codec(node, codec):
+    tree = boxes.tar_bytes([entry("start", START)])
+    ids = {}
+    for said in (True, False, None):
+        description = described(init={"entry_path": ["start"]}, api=[], read_only_filesystem=said)
+        ids[said] = node.import_box(tree, description).service_id
+        shown = inspected(node, ids[said].hex())
+        assert shown["service"]["readOnly"] is bool(said) and "sharedDirectories" in shown["service"]
+    assert ids[False] == ids[None] != ids[True]
+    # As existing nodes have it.
+    filesystem = canonical.messages().Filesystem.FromString(canonical.messages().Service.FromString(
+        export(node, ids[True], w.box.CODEC_PROTO3)[0]).container.filesystem)
+    assert dict(filesystem.xattrs) == {"read_mode": b"ro"}
+    data = export(node, ids[True], codec)[0]
+    node.remove_box(ids[True])
+    assert import_bytes(node, data).service_id == ids[True]
+    assert inspected(node, ids[True].hex())["service"]["readOnly"] is True
+    table = " ".join(node.command("boxes", "inspect", ids[True].hex()).stdout.split())
+    assert "file system ro" in table
+    for id_ in {ids[True], ids[False]}:
+        node.remove_box(id_)
 
 
 def unknown(node, name):
@@ -117,7 +144,7 @@ def test_an_exported_package_says_its_digests_and_an_imported_ones_are_known_whe
 
 def test_a_digest_that_was_altered_in_the_index_names_nothing_and_is_found(node, box):
     true = inspected(node, box.hex(), "--digests")["digests"]
-    with sqlite3.connect(node.state / "box-builder" / "index.sqlite", timeout=10) as index:
+    with sqlite3.connect(node.state / "box-builder" / "index.sqlite", timeout=120) as index:
         for table, in index.execute("SELECT value FROM digest").fetchall():
             index.execute("UPDATE digest SET value = ? WHERE value = ?", (bytes(31) + table[:1], table))
     for name in (true["SHA-256"], true["BLAKE2b-256"], "00" * 31 + true["SHA-256"][:2]):

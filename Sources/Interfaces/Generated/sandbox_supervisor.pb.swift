@@ -387,6 +387,13 @@ package nonisolated struct StartInstanceRequest: @unchecked Sendable {
     set {_uniqueStorage()._listeners = newValue}
   }
 
+  /// Nothing can be written to its root. What may be without a disk is in memory: /tmp, /var/tmp and
+  /// /run, together with /dev/shm at most half of the memory limit.
+  package var readOnly: Bool {
+    get {_storage._readOnly}
+    set {_uniqueStorage()._readOnly = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -474,7 +481,8 @@ package nonisolated struct Limits: Sendable {
   /// The period of the quota, in microseconds: 1,000 to 1,000,000; 0 for 100,000.
   package var cpuPeriodUs: UInt64 = 0
 
-  /// Bytes the instance may write to its own root. At least 1 MiB.
+  /// Bytes the instance may write to its own root, or where that is read-only to the directories it
+  /// offers. At least 1 MiB.
   package var diskBytes: UInt64 = 0
 
   /// Open files per process. 0 for 1,024.
@@ -603,6 +611,12 @@ package nonisolated struct InstanceState: @unchecked Sendable {
   package var hasLimits: Bool {_storage._limits != nil}
   /// Clears the value of `limits`. Subsequent reads from it will return its default value.
   package mutating func clearLimits() {_uniqueStorage()._limits = nil}
+
+  /// As in StartInstanceRequest.
+  package var readOnly: Bool {
+    get {_storage._readOnly}
+    set {_uniqueStorage()._readOnly = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -973,7 +987,7 @@ nonisolated extension OutputStream: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StartInstanceRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0\u{1}root\0\u{1}offers\0\u{1}inherited\0\u{3}parent_id\0\u{1}terminals\0\u{1}listeners\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}entrypoint\0\u{1}environment\0\u{3}configuration_path\0\u{1}limits\0\u{1}slots\0\u{3}ready_deadline_ms\0\u{1}root\0\u{1}offers\0\u{1}inherited\0\u{3}parent_id\0\u{1}terminals\0\u{1}listeners\0\u{3}read_only\0")
 
   fileprivate class _StorageClass {
     var _instanceID: Data = Data()
@@ -990,6 +1004,7 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
     var _parentID: Data = Data()
     var _terminals: Bool = false
     var _listeners: [InstanceListener] = []
+    var _readOnly: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1014,6 +1029,7 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
       _parentID = source._parentID
       _terminals = source._terminals
       _listeners = source._listeners
+      _readOnly = source._readOnly
     }
   }
 
@@ -1046,6 +1062,7 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
         case 12: try { try decoder.decodeSingularBytesField(value: &_storage._parentID) }()
         case 13: try { try decoder.decodeSingularBoolField(value: &_storage._terminals) }()
         case 14: try { try decoder.decodeRepeatedMessageField(value: &_storage._listeners) }()
+        case 15: try { try decoder.decodeSingularBoolField(value: &_storage._readOnly) }()
         default: break
         }
       }
@@ -1100,6 +1117,9 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
       if !_storage._listeners.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._listeners, fieldNumber: 14)
       }
+      if _storage._readOnly != false {
+        try visitor.visitSingularBoolField(value: _storage._readOnly, fieldNumber: 15)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1123,6 +1143,7 @@ nonisolated extension StartInstanceRequest: SwiftProtobuf.Message, SwiftProtobuf
         if _storage._parentID != rhs_storage._parentID {return false}
         if _storage._terminals != rhs_storage._terminals {return false}
         if _storage._listeners != rhs_storage._listeners {return false}
+        if _storage._readOnly != rhs_storage._readOnly {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1387,7 +1408,7 @@ nonisolated extension StartInstanceReply: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}phase\0\u{1}ended\0\u{3}accepted_at_ms\0\u{3}ready_at_ms\0\u{3}ended_at_ms\0\u{1}usage\0\u{1}limits\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}service_id\0\u{1}phase\0\u{1}ended\0\u{3}accepted_at_ms\0\u{3}ready_at_ms\0\u{3}ended_at_ms\0\u{1}usage\0\u{1}limits\0\u{3}read_only\0")
 
   fileprivate class _StorageClass {
     var _instanceID: Data = Data()
@@ -1399,6 +1420,7 @@ nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._Messa
     var _endedAtMs: UInt64 = 0
     var _usage: Usage? = nil
     var _limits: Limits? = nil
+    var _readOnly: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1418,6 +1440,7 @@ nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._Messa
       _endedAtMs = source._endedAtMs
       _usage = source._usage
       _limits = source._limits
+      _readOnly = source._readOnly
     }
   }
 
@@ -1445,6 +1468,7 @@ nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._Messa
         case 7: try { try decoder.decodeSingularUInt64Field(value: &_storage._endedAtMs) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._usage) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._limits) }()
+        case 10: try { try decoder.decodeSingularBoolField(value: &_storage._readOnly) }()
         default: break
         }
       }
@@ -1484,6 +1508,9 @@ nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._Messa
       try { if let v = _storage._limits {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       } }()
+      if _storage._readOnly != false {
+        try visitor.visitSingularBoolField(value: _storage._readOnly, fieldNumber: 10)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1502,6 +1529,7 @@ nonisolated extension InstanceState: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if _storage._endedAtMs != rhs_storage._endedAtMs {return false}
         if _storage._usage != rhs_storage._usage {return false}
         if _storage._limits != rhs_storage._limits {return false}
+        if _storage._readOnly != rhs_storage._readOnly {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -53,6 +53,32 @@ struct IndexMigrationTests {
         #expect(try index.damage().isEmpty)
     }
 
+    /// A box of an earlier build, and how its row was written.
+    @Test(
+        "says of a box that comes again what was not looked for, unless its row was altered",
+        arguments: ["", "UPDATE box SET seal = NULL", "UPDATE box SET entries = 7"])
+    func comesAgain(_ change: String) throws {
+        let queue = try DatabaseQueue()
+        var migrator = DatabaseMigrator()
+        BoxIndex.migrate(&migrator)
+        try migrator.migrate(queue)
+        let index = BoxIndex(queue)
+        func record(_ tree: FileTree) throws -> BoxRecord {
+            BoxRecord(
+                id: try #require(ServiceID([UInt8](repeating: 1, count: 32))), tags: [],
+                service: Service(), tree: tree, canonicalBytes: 1, importedAt: 1)
+        }
+        var tree = FileTree()
+        _ = try index.add(try record(tree), objects: [:])
+        if !change.isEmpty { try queue.write { try $0.execute(sql: change) } }
+        tree.isReadOnly = true
+        let (found, isKnown) = try index.add(try record(tree), objects: [:])
+        let isAltered = change.contains("entries")
+        #expect(isKnown)
+        #expect(try TreeTerms(in: found.service).isReadOnly == !isAltered)
+        #expect(try index.alteredRows(of: nil).map(\.row) == (isAltered ? ["its row"] : []))
+    }
+
     @Test("gives up an object with the last box that needs it, and the object's name with it")
     func lastBox() throws {
         let (queue, migrator) = try former()

@@ -29,13 +29,18 @@ import gateway_broker
     static func plan(
         _ service: Service = service(), _ wishes: LaunchWishes = LaunchWishes()
     ) throws(Fault) -> InstancePlan {
+        try plan(try BoxTerms(service), wishes)
+    }
+
+    static func plan(
+        _ terms: BoxTerms, _ wishes: LaunchWishes = LaunchWishes()
+    ) throws(Fault) -> InstancePlan {
         let order = StartOrder(
             id: RegistryFixture.id(1), owner: 1, key: [], content: [], reference: "redis",
             wishes: wishes, readyDeadline: 1_234)
         return try InstancePlan(
             record: InstanceRecord(order: order, name: "x", acceptedAt: 0),
-            serviceID: [UInt8](repeating: 5, count: 32), terms: try BoxTerms(service),
-            limits: GatewayLimits())
+            serviceID: [UInt8](repeating: 5, count: 32), terms: terms, limits: GatewayLimits())
     }
 
     static func variable(_ name: String, _ value: String) -> EnvironmentVariable {
@@ -62,6 +67,19 @@ import gateway_broker
         #expect(request.limits.blockIoWeight == 100)
         #expect(request.limits.processes == 512)
         #expect(request.environment.isEmpty)
+    }
+
+    @Test(
+        "that nothing can be written is told, and nothing else changes",
+        arguments: [true, false])
+    func readOnly(_ isReadOnly: Bool) throws {
+        var terms = try BoxTerms(Self.service())
+        let ordinary = try Self.plan(terms).request
+        terms.isReadOnly = isReadOnly
+        var request = try Self.plan(terms).request
+        #expect(request.readOnly == isReadOnly)
+        request.readOnly = false
+        #expect(request == ordinary)
     }
 
     @Test("puts the file where existing nodes put it when the specification names no place")

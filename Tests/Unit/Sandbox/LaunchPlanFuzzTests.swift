@@ -54,6 +54,7 @@ private enum Packets {
                 isReadOnly: .random(using: &generator))
         }
         plan.hasTerminals = .random(using: &generator)
+        plan.isReadOnly = .random(using: &generator)
         plan.listeners = (0..<UInt16.random(in: 0...3, using: &generator)).map { number in
             LaunchPlan.Listener(
                 address: .random(in: 0...UInt32.max, using: &generator), port: number + 1,

@@ -26,10 +26,27 @@ private func plan() -> LaunchPlan {
     @Test func aPlanIsReadAsItWasWritten() throws {
         let plan = plan()
         #expect(try LaunchPlan(reading: plan.encoded()) == plan)
-        // The parent's comes last.
+        // The parent's, and last the disk's.
+        #expect(plan.parentPlace == 11)
+        #expect(plan.diskPlace == 12)
         #expect(plan.descriptors == 13)
-        #expect(plan.parentPlace == 12)
         #expect(plan.witnessUID == (1 << 28) + 65_535)
+    }
+
+    @Test func aReadOnlyRootHasADiskOnlyForWhatItOffers() throws {
+        var plan = plan()
+        plan.isReadOnly = true
+        #expect(try LaunchPlan(reading: plan.encoded()) == plan)
+        #expect(plan.diskPlace == 12)
+        plan.offered = []
+        #expect(try LaunchPlan(reading: plan.encoded()) == plan)
+        #expect(plan.diskPlace == nil)
+        #expect(plan.descriptors == 12)
+        plan.inherited = []
+        #expect(plan.descriptors == 11)
+        plan.isReadOnly = false
+        #expect(plan.diskPlace == 11)
+        #expect(plan.descriptors == 12)
     }
 
     @Test func aPlanCutAnywhereIsRefused() throws {
@@ -73,8 +90,9 @@ private func plan() -> LaunchPlan {
         plan.offered = []
         plan.listeners = []
         let whole = try plan.encoded()
-        // Terminals, before an empty list; before two more: the kind of the cgroups, and the root's.
-        for place in [whole.count - 5, whole.count - 15, whole.count - 16] {
+        // What can be written and terminals, before an empty list; before two more: the kind of the
+        // cgroups, and the root's.
+        for place in [5, 6, 16, 17].map({ whole.count - $0 }) {
             var bytes = whole
             bytes[place] = 77
             #expect(throws: LaunchViolation("kind")) { try LaunchPlan(reading: bytes) }

@@ -46,7 +46,7 @@ struct DescriptionTests {
                 #""resources": {"at_most": {"blkio_weight": 9}}"#, .outOfRange,
                 "resources.at_most.blkio_weight"
             ),
-            (#""read_only_filesystem": true"#, .unsupported, "read_only_filesystem"),
+            (#""read_only_filesystem": 1"#, .wrongType, "read_only_filesystem"),
             (#""envs": ["A=B"]"#, .badName, "envs.A=B"),
             (#""config_declaration": {"path": [".."]}"#, .badName, "config_declaration.path"),
             (#""tag": "two words""#, .badName, "tag"),

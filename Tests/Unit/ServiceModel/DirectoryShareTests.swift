@@ -70,15 +70,39 @@ import Testing
     func bytes() throws {
         var service = Service()
         service.container.initial.entryPath = ["bin", "sh"]
-        let whole = service.encoded() + SharedDirectory.bytes(Self.both)
-        #expect(try SharedDirectory.all(in: whole) == Self.both)
+        let whole = service.encoded() + TreeTerms(shares: Self.both).bytes
+        #expect(try TreeTerms(in: whole) == TreeTerms(shares: Self.both))
         #expect(try Service(decoding: whole) == service)
-        #expect(SharedDirectory.bytes([]).isEmpty)
-        #expect(try SharedDirectory.all(in: service.encoded()).isEmpty)
+        #expect(TreeTerms().bytes.isEmpty)
+        #expect(try TreeTerms(in: service.encoded()) == TreeTerms())
         for count in whole.indices {
-            let cut = try? SharedDirectory.all(in: Array(whole.prefix(count)))
+            let cut = try? TreeTerms(in: Array(whole.prefix(count))).shares
             #expect(cut == nil || cut != Self.both)
         }
+    }
+
+    @Test("That nothing can be written is said with them, and alone", arguments: [[], both])
+    func readOnly(_ shares: [SharedDirectory]) throws {
+        var service = Service()
+        service.container.initial.entryPath = ["bin", "sh"]
+        let terms = TreeTerms(shares: shares, isReadOnly: true)
+        let whole = service.encoded() + terms.bytes
+        #expect(try TreeTerms(in: whole) == terms)
+        #expect(try Service(decoding: whole) == service)
+        for count in whole.indices {
+            let cut = try? TreeTerms(in: Array(whole.prefix(count)))
+            #expect(cut == nil || cut != terms)
+        }
+        var tree = Self.tree()
+        #expect(terms.apply(to: &tree) == nil)
+        #expect(TreeTerms(tree) == terms)
+        // As existing nodes have it: of the root, and with no other value.
+        let pair: [UInt8] = [0x12, 0x0F, 0x0A, 0x09] + Array("read_mode".utf8) + [0x12, 0x02]
+        let value = try #require(
+            whole.indices.first { whole[$0...].starts(with: pair + Array("ro".utf8)) })
+        var other = whole
+        other[value + pair.count + 1] = UInt8(ascii: "w")
+        #expect(try TreeTerms(in: other) == TreeTerms(shares: shares))
     }
 
     @Test("One in another, or two of one name and role, are a conflict")

@@ -126,8 +126,8 @@ private let long = String(repeating: "t", count: 129)
             Refusal(#""network": [{}]"#, .missingKey, "network[0].tags"),
             Refusal(#""network": [{"tags": ["a"], "x": 1}]"#, .unknownKey, "network[0].x"),
             Refusal(#""network": [{"tags": [1]}]"#, .wrongType, "network[0].tags[0]"),
-            Refusal(#""read_only_filesystem": true"#, .unsupported, "read_only_filesystem"),
             Refusal(#""read_only_filesystem": 1"#, .wrongType, "read_only_filesystem"),
+            Refusal(#""read_only_filesystem": "ro""#, .wrongType, "read_only_filesystem"),
             Refusal(#""shared_filesystems": [{}]"#, .missingKey, "shared_filesystems[0].path"),
             Refusal(#""shared_filesystems": {"path": "/a"}"#, .wrongType, "shared_filesystems"),
             Refusal(
@@ -374,10 +374,19 @@ private let long = String(repeating: "t", count: 129)
                 == [Hash(.sha3, value: [UInt8](repeating: 0xAB, count: 32))])
     }
 
-    @Test("What asks for nothing that is not offered is accepted")
+    @Test("A read-only file system is said of the tree, and of nothing else")
+    func readOnly() throws {
+        var said = try read(#""read_only_filesystem": true"#)
+        #expect(said.terms == TreeTerms(isReadOnly: true))
+        said.terms.isReadOnly = false
+        #expect(try said == read())
+    }
+
+    @Test("What asks for nothing is as what does not say so")
     func acceptsEmpty() throws {
         for text in [
-            #""read_only_filesystem": false"#, #""shared_filesystems": []"#,
+            #""read_only_filesystem": false"#, #""read_only_filesystem": null"#,
+            #""shared_filesystems": []"#,
             #""possible_environment_workload": {}"#, #""shared_filesystems": null"#,
         ] { #expect(try read(text) == read()) }
     }

@@ -1,15 +1,44 @@
-/// The shared directories of a service as bytes: its filesystem with nothing else in it.
+/// What a tree says to whoever starts the service: which directories are shared, and that nothing in it
+/// can be written. As bytes, it is a filesystem with nothing else in it.
 ///
-///     Service{container=2{filesystem=2{branch=1{name=1, filesystem=4, xattrs=5}}}}
+///     Service{container=2{filesystem=2{branch=1{name=1, filesystem=4, xattrs=5}, xattrs=2}}}
 ///
 /// Put behind an encoded service they are part of it, as protobuf merges messages. Who starts a
 /// service needs them, and not the other branches.
-extension SharedDirectory {
-    package static func bytes(_ all: [SharedDirectory]) -> [UInt8] {
-        guard !all.isEmpty else { return [] }
+package struct TreeTerms: Equatable, Sendable {
+    /// In the order of the tree, or of the description.
+    package var shares: [SharedDirectory]
+    /// See `FileTree.isReadOnly`.
+    package var isReadOnly: Bool
+
+    package init(shares: [SharedDirectory] = [], isReadOnly: Bool = false) {
+        self.shares = shares
+        self.isReadOnly = isReadOnly
+    }
+
+    package init(_ tree: FileTree) {
+        self.init(shares: tree.shares, isReadOnly: tree.isReadOnly)
+    }
+
+    /// Says them of a tree.
+    ///
+    /// - Returns: the first directory that is to be shared and is not there.
+    package func apply(to tree: inout FileTree) -> SharedDirectory? {
+        if isReadOnly { tree.isReadOnly = true }
+        return shares.first { !tree.share($0.share, at: $0.path) }
+    }
+
+    // MARK: Written
+
+    package var bytes: [UInt8] {
+        guard self != TreeTerms() else { return [] }
+        var root = ProtoWriter()
+        root.raw(Self.filesystem(shares.map { ($0.path[...], $0.share) }))
+        if isReadOnly {
+            root.pair(2, FileTree.readModeKey, Array(FileTree.readOnlyMode.utf8))
+        }
         var container = ProtoWriter()
-        container.always(
-            Container.filesystemField, blob: filesystem(all.map { ($0.path[...], $0.share) }))
+        container.always(Container.filesystemField, blob: root.bytes)
         var service = ProtoWriter()
         service.always(Service.containerField, blob: container.bytes)
         return service.bytes
@@ -38,20 +67,30 @@ extension SharedDirectory {
         return writer.bytes
     }
 
+    // MARK: Read
+
     // LIMIT: names on the way to a directory, as of any tree.
     private static let depthMax = FileTree.depthMax
 
-    /// What `bytes` says behind an encoded service, or in one.
-    package static func all(in service: [UInt8]) throws(ProtoError) -> [SharedDirectory] {
-        var found: [SharedDirectory] = []
-        try forEachField(service[...], "Service") { field throws(ProtoError) in
+    /// What `service` says behind an encoded service, or in one.
+    package init(in service: [UInt8]) throws(ProtoError) {
+        self.init()
+        try Self.forEachField(service[...], "Service") { field throws(ProtoError) in
             guard field.number == Service.containerField else { return }
-            try forEachField(field.slice(), "Container") { field throws(ProtoError) in
+            try Self.forEachField(field.slice(), "Container") { field throws(ProtoError) in
                 guard field.number == Container.filesystemField else { return }
-                try collect(field.slice(), [], into: &found)
+                let filesystem = try field.slice()
+                try Self.collect(filesystem, [], into: &shares)
+                try Self.forEachField(filesystem, "Filesystem") { field throws(ProtoError) in
+                    guard field.number == 2 else { return }
+                    let (key, value) = try field.entry()
+                    // The last one counts.
+                    if key == FileTree.readModeKey {
+                        isReadOnly = value.elementsEqual(FileTree.readOnlyMode.utf8)
+                    }
+                }
             }
         }
-        return found
     }
 
     private static func forEachField(
