@@ -136,7 +136,9 @@ extension BoxBuilderService {
             let left = try index.find(request.left).0
             let right = try index.find(request.right).0
             if left.id == right.id { return [] }
-            return try BoxComparison(left, right, in: store).differences()
+            return try index.reading(left.id, right.id) { () throws(Fault) in
+                try BoxComparison(left, right, in: store).differences()
+            }
         }
         let limit = BoxComparison.differencesMax
         for difference in differences.prefix(limit) { try await items.send(difference) }

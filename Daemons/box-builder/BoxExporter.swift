@@ -33,6 +33,16 @@ package struct BoxExporter: Sendable {
             // Kept since before forms were: packing or importing it again adds it.
             throw Fault(.unsupported, subject: record.id.description)
         }
+        return try index.reading(record.id) { () throws(Fault) in
+            try write(request, record, form, known, put, progress)
+        }
+    }
+
+    private func write(
+        _ request: ExportBoxRequest, _ record: BoxRecord, _ form: StoredForm,
+        _ known: Set<ContentDigest>, _ put: ([UInt8]) throws(Fault) -> Void,
+        _ progress: (ExportProgress) -> Void
+    ) throws(Fault) -> ExportSummary {
         var summary = ExportSummary()
         summary.serviceIDBytes = record.id.bytes
         switch request.codec {
@@ -207,8 +217,10 @@ package struct BoxExporter: Sendable {
         guard let form = record.form else {
             throw Fault(.unsupported, subject: record.id.description)
         }
-        return try digests(of: record, form) { () throws(Fault) in
-            guard !isCancelled() else { throw .cancelled }
+        return try index.reading(record.id) { () throws(Fault) in
+            try digests(of: record, form) { () throws(Fault) in
+                guard !isCancelled() else { throw .cancelled }
+            }
         }
     }
 }

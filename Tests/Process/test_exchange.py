@@ -8,6 +8,7 @@ import json
 import os
 import random
 import subprocess
+import threading
 
 import pytest
 
@@ -76,6 +77,39 @@ def sealed(data):
     os.lseek(descriptor, 0, os.SEEK_SET)
     fcntl.fcntl(descriptor, 1033, 0xF)
     return descriptor
+
+
+def drain(descriptor):
+    while os.read(descriptor, 1 << 16):
+        pass
+
+
+@pytest.mark.parametrize("codec", ["PROTO3", "BEE", "JSON", "JSON_ZIP"])
+def test_a_box_that_is_removed_while_it_is_exported_is_told_as_gone_and_not_as_damaged(node, codec):
+    contents = {name: random.Random(name).randbytes(600_000) for name in "abcd"}
+    box = import_bytes(node, identity.service(PLAIN, tree(**contents))).service_id
+    reading, writing = os.pipe()
+    listed = sealed(b"")
+    try:
+        with node.connect("box-builder", "BoxBuilder") as connection:
+            name = "BoxBuilder.ExportBox"
+            transaction = connection.start(
+                name, w.box.ExportBoxRequest(
+                    box=box.hex(), codec=getattr(w.box, f"CODEC_{codec}")), [writing, listed], PATIENCE)
+            os.close(writing)
+            # It is in the middle: the pipe is full, and most of the box is still to be read.
+            assert os.read(reading, 1)
+            node.remove_box(box)
+            drained = threading.Thread(target=drain, args=(reading,))
+            drained.start()
+            with pytest.raises(w.Fault) as caught:
+                list(connection.items(name, transaction))
+            drained.join(PATIENCE)
+        assert caught.value.code == "NOT_FOUND", caught.value
+        assert caught.value.subject == box.hex()
+    finally:
+        os.close(reading)
+        os.close(listed)
 
 
 def refused(node, data, **fields):
