@@ -17,16 +17,19 @@ package enum BoxSource {
         package var architecture: String
         /// The archive is whole only with the end word behind it.
         package var isSealed: Bool
+        package var wait: PeerWait
 
         package init(
             kind: SourceKind = .unspecified, image: String = "", keepsOwners: Bool = false,
-            architecture: String = "linux/amd64", isSealed: Bool = false
+            architecture: String = "linux/amd64", isSealed: Bool = false,
+            wait: PeerWait = PeerWait()
         ) {
             self.kind = kind
             self.image = image
             self.keepsOwners = keepsOwners
             self.architecture = architecture
             self.isSealed = isSealed
+            self.wait = wait
         }
     }
 
@@ -56,7 +59,7 @@ package enum BoxSource {
                 let makeTree = { (log: NormalisationLog?) in
                     TarTree(
                         into: sink, keepsOwners: options.keepsOwners, log: log,
-                        progress: progress, isCancelled: isCancelled)
+                        progress: progress, wait: options.wait, isCancelled: isCancelled)
                 }
                 let outer = makeTree(options.kind == .image ? nil : log)
                 try outer.add(shared, isSealed: options.isSealed)

@@ -29,6 +29,12 @@ struct ClaimedDigests {
         }
     }
 
+    /// Whether any of some digests is one that would be compared.
+    static func areKnown(_ hashes: [Hash]) -> Bool {
+        let known = Set(Hash.Algorithm.allCases.map(\.type))
+        return hashes.contains { known.contains($0.type) }
+    }
+
     /// - Parameter sha3: of the same bytes.
     /// - Throws: CORRUPT, with the digest that was claimed and, in its lines, the one they have.
     func check(sha3: [UInt8]) throws(Fault) {

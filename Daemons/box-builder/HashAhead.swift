@@ -1,5 +1,5 @@
-import Interfaces
-import ServiceModel
+package import Interfaces
+package import ServiceModel
 import Synchronization
 import Syscalls
 
@@ -9,7 +9,7 @@ import Syscalls
 /// Keeps true: gives an id only of the tree that was read, name by name and content by content,
 /// whatever was told; otherwise none, and the contents are read once more. Waits for nobody but the
 /// store. Fed by one thread.
-final class HashAhead: Sendable {
+package final class HashAhead: Sendable {
     /// One content after the other, in the order of the archive.
     private enum Item: Sendable {
         case whole(ContentDigest, Piece)
@@ -31,14 +31,15 @@ final class HashAhead: Sendable {
         var made: Set<ContentDigest> = []
     }
 
+    // LIMIT: contents that wait, and parts, which are slabs: a tree that is told has no more entries. What
+    // is past it is dropped, and the tree is then not the one that was told.
+    package static let waitingMax = ToldTree.entriesMax + Int(ImportedContents.slabsMax)
+
     private let store: ObjectStore
     private let contents: ContentQueue
     private let service: Service
     private let terms: TreeTerms
-    // LIMIT: contents that wait, and parts, which are slabs: a tree that is told has no more entries. What
-    // is past it is dropped, and the tree is then not the one that was told.
-    private let items = WorkQueue<Item>(
-        limit: ToldTree.entriesMax + Int(ImportedContents.slabsMax))
+    private let items = WorkQueue<Item>(limit: HashAhead.waitingMax)
     private let wanted = Semaphore()
     private let done = Semaphore()
     private let isOver = Atomic(false)
@@ -58,6 +59,9 @@ final class HashAhead: Sendable {
         let thread = try Thread(name: "hash") { self.run(told, keepsOwners) }
         state.withLock { $0.thread = thread }
     }
+
+    /// Contents, and parts of them, that were put and not hashed yet.
+    package var waiting: Int { items.count }
 
     // MARK: The thread that reads the archive
 
@@ -98,7 +102,7 @@ final class HashAhead: Sendable {
     ///
     /// - Parameter step: hears now and then how many bytes of contents were hashed.
     /// - Returns: nil where the tree is not the one that was told.
-    func finish(
+    package func finish(
         _ tree: FileTree, step: (UInt64) throws(Fault) -> Void
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm)? {
         guard takesBytes else { return nil }
@@ -167,9 +171,10 @@ final class HashAhead: Sendable {
         _ told: FileTree, into forms: ImportedContents
     ) throws(Fault) -> (CanonicalForm.Identity, StoredForm) {
         var digests: [ContentDigest] = []
+        var buffer: [UInt8] = []
         let result = try StoredForm.identify(service, told, into: forms) {
             _, bytes, take throws(Fault) in
-            let digest = try content(bytes) { run throws(Fault) in
+            let digest = try content(bytes, &buffer) { run throws(Fault) in
                 bytesHashed.add(UInt64(run.byteCount), ordering: .relaxed)
                 try take(run)
             }
@@ -182,7 +187,7 @@ final class HashAhead: Sendable {
 
     /// Gives the next content that comes, which must have so many bytes.
     private func content(
-        _ bytes: UInt64, _ take: (RawSpan) throws(Fault) -> Void
+        _ bytes: UInt64, _ buffer: inout [UInt8], _ take: (RawSpan) throws(Fault) -> Void
     ) throws(Fault) -> ContentDigest {
         var left = bytes
         func give(_ run: RawSpan) throws(Fault) {
@@ -202,7 +207,7 @@ final class HashAhead: Sendable {
             case .end(let name): digest = name
             case .stored(let name, let stored):
                 guard stored == bytes else { throw .cancelled }
-                try read(name, give)
+                try read(name, &buffer, give)
                 digest = name
             case nil: throw .cancelled
             }
@@ -212,14 +217,15 @@ final class HashAhead: Sendable {
     }
 
     private func read(
-        _ digest: ContentDigest, _ give: (RawSpan) throws(Fault) -> Void
+        _ digest: ContentDigest, _ buffer: inout [UInt8],
+        _ give: (RawSpan) throws(Fault) -> Void
     ) throws(Fault) {
         do throws(Errno) {
             if try !store.hasObject(digest) { try contents.drain() }
         } catch {
             throw StoreFault.storing(error, digest.hex)
         }
-        try store.forEachRun(of: digest) { run throws(Fault) in
+        try store.forEachRun(of: digest, through: &buffer) { run throws(Fault) in
             // SAFETY: bytes have no padding.
             try unsafe give(run.span.bytes)
         }

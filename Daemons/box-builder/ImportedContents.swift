@@ -1,7 +1,7 @@
 package import Interfaces
 package import ServiceModel
 import SharedCrypto
-import Syscalls
+package import Syscalls
 
 /// The contents of one import on their way into the store, one after the other.
 ///
@@ -14,6 +14,10 @@ package final class ImportedContents: ContentSink {
     package static let slabsMax: UInt32 = 32
     // LIMIT: the same where forms alone are written: they are a hundredth of what contents are.
     static let formSlabsMax: UInt32 = 4
+    // LIMIT: different contents of one import, those counted that an archive or a layer replaces itself.
+    // The tables of digests that a tree of the most entries needs have room for so many. Past it
+    // TOO_MANY_ENTRIES: an archive may give one name a new content without end.
+    package static let contentsMax = 786_432
 
     private let store: ObjectStore
     private var hash = SHA256()
@@ -29,8 +33,9 @@ package final class ImportedContents: ContentSink {
     private(set) package var pinned: Set<ContentDigest> = []
     let queue: ContentQueue
     private let isQueued: Bool
+    private let contentsMax: Int
     /// Hears of each content; nil where nobody hashes ahead.
-    var ahead: HashAhead?
+    private(set) package var ahead: HashAhead?
     /// It has the parts of the content that is open.
     private var isAhead = false
 
@@ -38,13 +43,27 @@ package final class ImportedContents: ContentSink {
     ///   - isQueued: a content is in the store after `drain` only; otherwise when `finish` returns.
     ///   - slabsMax: at least 2.
     package init(
-        _ store: ObjectStore, isQueued: Bool = false, slabsMax: UInt32 = ImportedContents.slabsMax
+        _ store: ObjectStore, isQueued: Bool = false,
+        slabsMax: UInt32 = ImportedContents.slabsMax,
+        contentsMax: Int = ImportedContents.contentsMax
     ) {
         self.store = store
+        self.contentsMax = contentsMax
         pool = SlabPool(slabsMax: slabsMax)
         self.isQueued = isQueued
         flush = StoreFlush(store)
         queue = ContentQueue(store, flush)
+    }
+
+    /// Has the contents hashed while they come. Without a thread all is hashed when it was read.
+    ///
+    /// - Parameter told: where what will be in the archive is told.
+    package func hashAhead(
+        _ described: ServiceDescription, told: SharedDescriptor, keepsOwners: Bool
+    ) {
+        ahead = try? HashAhead(
+            described.service, described.terms, told: told, keepsOwners: keepsOwners,
+            store, queue)
     }
 
     /// Of the pinned, those that were not there before; of queued ones as far as they are stored.
@@ -120,8 +139,7 @@ package final class ImportedContents: ContentSink {
             discard()
             return digest
         }
-        let isFirst = pinned.insert(digest).inserted
-        if isFirst { store.pin(digest) }
+        let isFirst = try pin(digest)
         let rest = Piece(slab: slab, range: start..<slab.used)
         let isLarge = isLarge
         tellAhead(digest, rest)
@@ -159,12 +177,25 @@ package final class ImportedContents: ContentSink {
     ///
     /// - Returns: whether it is.
     func rely(on digest: ContentDigest) throws(Fault) -> Bool {
-        if pinned.insert(digest).inserted { store.pin(digest) }
+        _ = try pin(digest)
         do throws(Errno) {
             return try store.hasObject(digest)
         } catch {
             throw StoreFault.storing(error, digest.hex)
         }
+    }
+
+    /// - Returns: whether it is new to this import.
+    private func pin(_ digest: ContentDigest) throws(Fault) -> Bool {
+        if pinned.contains(digest) { return false }
+        guard pinned.count < contentsMax else {
+            throw .invalid(
+                .tooManyEntries, subject: "contents", limit: UInt64(contentsMax),
+                actual: UInt64(pinned.count) + 1)
+        }
+        pinned.insert(digest)
+        store.pin(digest)
+        return true
     }
 
     package func discard() {

@@ -12,13 +12,13 @@ package struct Importer: Sendable {
     let store: ObjectStore
     let index: BoxIndex
 
-    package init(store: ObjectStore, index: BoxIndex) {
+    private let wait: PeerWait
+
+    package init(store: ObjectStore, index: BoxIndex, wait: PeerWait = PeerWait()) {
         self.store = store
         self.index = index
+        self.wait = wait
     }
-
-    // LIMIT: how long a silent sender of a description is waited for before `isCancelled` is asked.
-    private static let patience: Int32 = 100
 
     // LIMIT: PATH_MAX of Linux without its NUL: the program is started by this path.
     private static let entrypointBytesMax = 4_095
@@ -40,13 +40,10 @@ package struct Importer: Sendable {
         try BoxIndex.check(described.reputationProofs)
         let options = BoxSource.Options(
             kind: request.source, image: request.image, keepsOwners: request.keepOwners,
-            architecture: described.service.architecture, isSealed: told != nil)
+            architecture: described.service.architecture, isSealed: told != nil, wait: wait)
         let contents = ImportedContents(store, isQueued: true)
         if let told {
-            // Without a thread all is hashed when it was read.
-            contents.ahead = try? HashAhead(
-                described.service, described.terms, told: told,
-                keepsOwners: request.keepOwners, store, contents.queue)
+            contents.hashAhead(described, told: told, keepsOwners: request.keepOwners)
         }
         var summary: BoxSummary?
         var failure: Fault?
@@ -198,20 +195,16 @@ package struct Importer: Sendable {
         let bytesMax = ServiceDescription.bytesMax
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        do throws(Errno) {
-            while true {
-                guard !isCancelled() else { break }
-                guard try File.waitReadable(descriptor, milliseconds: Self.patience) else {
-                    continue
-                }
+        while true {
+            try wait.reading(descriptor, "description", isCancelled)
+            do throws(Errno) {
                 let count = try File.read(descriptor, into: &buffer)
                 if count == 0 || text.count > bytesMax { break }
                 text += buffer[..<count]
+            } catch {
+                throw .invalid(.badDescriptor, subject: "description: \(error.name)")
             }
-        } catch {
-            throw .invalid(.badDescriptor, subject: "description: \(error.name)")
         }
-        guard !isCancelled() else { throw .cancelled }
         do throws(DescriptionError) {
             return try ServiceDescription.read(text)
         } catch {

@@ -11,9 +11,12 @@ package struct PackageImporter: Sendable {
     let store: ObjectStore
     let index: BoxIndex
 
-    package init(store: ObjectStore, index: BoxIndex) {
+    private let wait: PeerWait
+
+    package init(store: ObjectStore, index: BoxIndex, wait: PeerWait = PeerWait()) {
         self.store = store
         self.index = index
+        self.wait = wait
     }
 
     /// - Parameter now: seconds since 1970.
@@ -22,7 +25,7 @@ package struct PackageImporter: Sendable {
         progress: (ImportProgress) -> Void, isCancelled: () -> Bool
     ) throws(Fault) -> BoxSummary {
         let expected = try Self.expected(request)
-        let contents = ImportedContents(store)
+        let contents = ImportedContents(store, isQueued: true)
         let forms = ImportedContents(store, slabsMax: ImportedContents.formSlabsMax)
         let importer = Importer(store: store, index: index)
         var summary: BoxSummary?
@@ -32,6 +35,7 @@ package struct PackageImporter: Sendable {
             var said = PackageIntake.Said()
             let result = try read(
                 source, request, contents, forms, &said, progress, isCancelled)
+            try contents.drain()
             guard expected == nil || expected == result.id else {
                 throw Fault(
                     .corrupt, subject: expected?.description ?? "",
@@ -96,7 +100,7 @@ package struct PackageImporter: Sendable {
         _ progress: (ImportProgress) -> Void, _ isCancelled: () -> Bool
     ) throws(Fault) -> ServiceIntake.Result {
         var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
-        var run = try Self.next(source, &buffer, isCancelled)
+        var run = try next(source, &buffer, isCancelled)
         guard !run.isEmpty else { throw .invalid(.truncated, subject: "package") }
         guard let codec = request.codec == .unspecified ? Self.codec(of: run) : request.codec else {
             throw Fault(.unsupported, subject: "codec", lines: Self.codecs)
@@ -108,7 +112,7 @@ package struct PackageImporter: Sendable {
                 try feed(run)
                 step.bytes += UInt64(run.count)
                 progress(step)
-                run = try Self.next(source, &buffer, isCancelled)
+                run = try next(source, &buffer, isCancelled)
                 let bytes = step.bytes + UInt64(run.count)
                 guard request.bytesMax == 0 || bytes <= request.bytesMax else {
                     throw .tooLarge(subject: "package", limit: request.bytesMax, actual: bytes)
@@ -121,7 +125,9 @@ package struct PackageImporter: Sendable {
             try all { run throws(Fault) in try intake.feed(run) }
             return try intake.finish()
         case .bee:
-            var package = try PackageIntake(store, index, contents) { () throws(Fault) in
+            var package = try PackageIntake(
+                store, index, contents, isExpected: !request.expectedID.isEmpty
+            ) { () throws(Fault) in
                 try ServiceIntake(store, contents: contents, forms: forms)
             }
             try all { run throws(Fault) in try package.feed(run) }
@@ -132,6 +138,7 @@ package struct PackageImporter: Sendable {
         case .json:
             var intake = ValueIntake(store, contents, ServiceJSONReader())
             try all { run throws(Fault) in try intake.feed(run) }
+            try contents.drain()
             step.phase = .hashing
             progress(step)
             return try intake.finish(forms, isCancelled)
@@ -148,24 +155,17 @@ package struct PackageImporter: Sendable {
 
     static let codecs = ["proto3", "json", "json+zip", "bee"]
 
-    // LIMIT: how long a silent sender is waited for before `isCancelled` is asked.
-    private static let patience: Int32 = 100
-
     /// The next run of bytes; empty at the end.
-    private static func next(
+    private func next(
         _ source: borrowing Descriptor, _ buffer: inout [UInt8], _ isCancelled: () -> Bool
     ) throws(Fault) -> ArraySlice<UInt8> {
+        try wait.reading(source, "package", isCancelled)
         do throws(Errno) {
-            while true {
-                guard !isCancelled() else { break }
-                guard try File.waitReadable(source, milliseconds: patience) else { continue }
-                let count = try File.read(source, into: &buffer)
-                return buffer[..<count]
-            }
+            let count = try File.read(source, into: &buffer)
+            return buffer[..<count]
         } catch {
             throw .invalid(.badDescriptor, subject: "package: \(error.name)")
         }
-        throw .cancelled
     }
 
     /// What the first bytes look like. No two of the codecs begin alike: a package with the high

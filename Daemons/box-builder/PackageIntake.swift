@@ -14,6 +14,7 @@ struct PackageIntake {
     private let store: ObjectStore
     private let index: BoxIndex
     private let contents: ImportedContents
+    private let isExpected: Bool
     private let makeIntake: () throws(Fault) -> ServiceIntake
     private var intake: ServiceIntake
     private var reader = BeeReader()
@@ -62,14 +63,17 @@ struct PackageIntake {
         }
     }
 
-    /// - Parameter makeIntake: for the service from its first byte on.
+    /// - Parameters:
+    ///   - isExpected: the id of the service is known, and will be compared.
+    ///   - makeIntake: for the service from its first byte on.
     init(
-        _ store: ObjectStore, _ index: BoxIndex, _ contents: ImportedContents,
+        _ store: ObjectStore, _ index: BoxIndex, _ contents: ImportedContents, isExpected: Bool,
         _ makeIntake: @escaping () throws(Fault) -> ServiceIntake
     ) throws(Fault) {
         self.store = store
         self.index = index
         self.contents = contents
+        self.isExpected = isExpected
         self.makeIntake = makeIntake
         intake = try makeIntake()
         aside = try PackageAside(store)
@@ -100,7 +104,11 @@ struct PackageIntake {
         } catch {
             throw error.fault
         }
-        if isPointed { try expand() }
+        if isPointed {
+            // They are read back.
+            try contents.drain()
+            try expand()
+        }
         if let refusal { throw refusal }
         return intake
     }
@@ -221,6 +229,7 @@ struct PackageIntake {
         self.intake = intake
         var unnamed = Set(blocks.keys)
         var expansion = PointerExpansion(
+            isVouched: isExpected || ClaimedDigests.areKnown(said.hashes),
             block: { name in
                 let text = Hexadecimal.text(name)
                 unnamed.remove(text)

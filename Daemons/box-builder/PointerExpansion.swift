@@ -70,6 +70,7 @@ struct PointerExpansion {
     // LIMIT: fields that hold something: three for each entry, and those around the tree.
     private static let lengthsMax = 3 * FileTree.entriesMax + 4
 
+    private let isVouched: Bool
     private let block: ([UInt8]) throws(Fault) -> Block?
     private let open: (Block, String) throws(Fault) -> PackageFile
     private let give: (ArraySlice<UInt8>) throws(Fault) -> Void
@@ -81,16 +82,19 @@ struct PointerExpansion {
     private var checked: [SHA3_256] = []
 
     /// - Parameters:
+    ///   - isVouched: the digest of the expanded service is known, so that it tells whether a content that
+    ///     is written as a pointer to nothing is one.
     ///   - block: the block with a name; nil where there is none.
     ///   - open: its bytes.
     ///   - give: takes expanded bytes.
     ///   - adopt: takes a content whole.
     init(
-        block: @escaping ([UInt8]) throws(Fault) -> Block?,
+        isVouched: Bool, block: @escaping ([UInt8]) throws(Fault) -> Block?,
         open: @escaping (Block, String) throws(Fault) -> PackageFile,
         give: @escaping (ArraySlice<UInt8>) throws(Fault) -> Void,
         adopt: @escaping (ContentDigest) throws(Fault) -> Void
     ) {
+        self.isVouched = isVouched
         self.block = block
         self.open = open
         self.give = give
@@ -104,9 +108,16 @@ struct PointerExpansion {
 
     // MARK: Pointers
 
-    /// The pointer in a payload. Anything that names no block is a content like others.
+    // LIMIT: bytes of a pointer as it is written, without and with its type (celaut-wire-facts, "Packages").
+    private static let pointerBytes: Set<UInt64> = [36, 70]
+
+    /// The pointer in a payload.
+    ///
+    /// - Parameter isTree: its bytes can be no directory: what it would name is no text.
+    /// - Returns: nil for anything that names no block: a content like others.
+    /// - Throws: NOT_FOUND for what is written as a pointer, where nothing says that it is none.
     private func pointer(
-        _ file: PackageFile, _ payload: Range<UInt64>, isTyped: Bool
+        _ file: PackageFile, _ payload: Range<UInt64>, isTyped: Bool, isTree: Bool = false
     ) throws(Fault) -> (name: [UInt8], block: Block)? {
         // 36 bytes without a type, 70 with one; with the types of several algorithms, more.
         guard (36...256).contains(payload.upperBound - payload.lowerBound) else { return nil }
@@ -118,8 +129,11 @@ struct PointerExpansion {
         {
             name = pointer.hashes[0].value
         }
-        guard let name, let block = try block(name) else { return nil }
-        return (name, block)
+        guard let name else { return nil }
+        if let block = try block(name) { return (name, block) }
+        let isWritten = Self.pointerBytes.contains(payload.upperBound - payload.lowerBound)
+        guard isWritten, isTree || !isVouched else { return nil }
+        throw Fault(.notFound, subject: "block \(Hexadecimal.text(name))")
     }
 
     /// What a field holds, as a message to be read; nil for the content of a file.
@@ -132,7 +146,9 @@ struct PointerExpansion {
         case .message(let kind):
             return Frame(kind, around.file, payload, isTyped: around.isTyped)
         case .tree:
-            guard let (name, block) = try pointer(around.file, payload, isTyped: around.isTyped)
+            guard
+                let (name, block) = try pointer(
+                    around.file, payload, isTyped: around.isTyped, isTree: true)
             else { return Frame(.directory, around.file, payload, isTyped: around.isTyped) }
             let file = try open(block, "block \(Hexadecimal.text(name))")
             var frame = Frame(.directory, file, 0..<file.bytes, isTyped: true)

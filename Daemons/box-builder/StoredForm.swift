@@ -123,7 +123,18 @@ extension ObjectStore {
     func forEachRun(
         of digest: ContentDigest, _ give: (ArraySlice<UInt8>) throws(Fault) -> Void
     ) throws(Fault) {
-        var buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes)
+        var buffer: [UInt8] = []
+        try forEachRun(of: digest, through: &buffer, give)
+    }
+
+    /// The same of one content after the other.
+    ///
+    /// - Parameter buffer: empty at first, and used again: the kernel makes the memory of each anew.
+    func forEachRun(
+        of digest: ContentDigest, through buffer: inout [UInt8],
+        _ give: (ArraySlice<UInt8>) throws(Fault) -> Void
+    ) throws(Fault) {
+        if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: StoredForm.stepBytes) }
         let file: Descriptor
         do throws(Errno) {
             file = try openObject(digest)

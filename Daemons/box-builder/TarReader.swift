@@ -6,12 +6,11 @@ internal import Syscalls
 
 /// Where the archive's bytes come from: a descriptor whose sender may be slow, silent or gone.
 @safe final class TarSource: ArchiveBytes {
-    // LIMIT: how long a silent sender is waited for before `isCancelled` is asked again.
-    private static let patience: Int32 = 100
     // LIMIT: bytes of one read; a pipe holds as much.
     private static let readBytesMax = 262_144
 
     private let descriptor: SharedDescriptor
+    private let wait: PeerWait
     private let isCancelled: () -> Bool
     private let buffer: UnsafeMutableRawBufferPointer
     /// The last bytes that came, as many as an end word has.
@@ -19,8 +18,11 @@ internal import Syscalls
     /// Why reading stopped, where it was not the end.
     private(set) var fault: Fault?
 
-    init(_ descriptor: SharedDescriptor, _ isCancelled: @escaping () -> Bool) {
+    init(
+        _ descriptor: SharedDescriptor, _ wait: PeerWait, _ isCancelled: @escaping () -> Bool
+    ) {
         self.descriptor = descriptor
+        self.wait = wait
         self.isCancelled = isCancelled
         // SAFETY: libarchive reads from it until the next call of the read function or its own end,
         // which comes before this object's; freed once, below.
@@ -33,23 +35,20 @@ internal import Syscalls
     }
 
     func next() -> UnsafeRawBufferPointer? {
+        do throws(Fault) {
+            try wait.reading(descriptor.descriptor, "archive", isCancelled)
+        } catch {
+            fault = error
+            return nil
+        }
         do throws(Errno) {
-            while true {
-                if isCancelled() {
-                    fault = .cancelled
-                    return nil
-                }
-                guard
-                    try File.waitReadable(descriptor.descriptor, milliseconds: Self.patience)
-                else { continue }
-                // SAFETY: the span ends with this block, the buffer with this object.
-                var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
-                let count = try File.read(descriptor.descriptor, into: &span)
-                let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
-                let length = ArchiveEnd.word.count
-                tail = unsafe (tail + bytes.suffix(length)).suffix(length)
-                return unsafe bytes
-            }
+            // SAFETY: the span ends with this block, the buffer with this object.
+            var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
+            let count = try File.read(descriptor.descriptor, into: &span)
+            let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+            let length = ArchiveEnd.word.count
+            tail = unsafe (tail + bytes.suffix(length)).suffix(length)
+            return unsafe bytes
         } catch {
             fault = Fault(.invalid, reason: .badDescriptor, subject: "archive: \(error)")
             return nil

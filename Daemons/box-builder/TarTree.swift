@@ -33,6 +33,7 @@ package final class TarTree {
     private let sink: any ContentSink
     private let placement: TarPlacement
     private let progress: (_ entries: UInt64, _ bytes: UInt64) -> Void
+    private let wait: PeerWait
     private let isCancelled: () -> Bool
 
     private var buffer = [UInt8](repeating: 0, count: stepBytesMax)
@@ -47,17 +48,19 @@ package final class TarTree {
     ///   - keepsOwners: otherwise all belongs to user and group 0.
     ///   - log: hears what is not kept.
     ///   - progress: hears entries and bytes of content so far.
+    ///   - wait: for the archive's sender.
     ///   - isCancelled: asked between steps, and at least ten times a second while the archive's
     ///     sender is silent.
     init(
         into sink: any ContentSink, keepsOwners: Bool, log: NormalisationLog?,
         progress: @escaping (_ entries: UInt64, _ bytes: UInt64) -> Void,
-        isCancelled: @escaping () -> Bool
+        wait: PeerWait, isCancelled: @escaping () -> Bool
     ) {
         builder = TreeBuilder(log: log)
         self.sink = sink
         placement = TarPlacement(builder: builder, keepsOwners: keepsOwners, log: log)
         self.progress = progress
+        self.wait = wait
         self.isCancelled = isCancelled
     }
 
@@ -75,7 +78,7 @@ package final class TarTree {
     ///   without the end word.
     func add(_ archive: SharedDescriptor, isSealed: Bool = false) throws(Fault) {
         try TextEncoding.withASCII { () throws(Fault) in
-            let source = TarSource(archive, isCancelled)
+            let source = TarSource(archive, wait, isCancelled)
             let reader = try TarReader(source: source)
             let before = sourceBytes
             try readEntries(of: reader) { sourceBytes = before + reader.sourceBytes }
@@ -94,7 +97,7 @@ package final class TarTree {
         builder.beginLayer()
         sourceBytes = outerBytes
         try TextEncoding.withASCII { () throws(Fault) in
-            let source = TarSource(archive, isCancelled)
+            let source = TarSource(archive, wait, isCancelled)
             // One that is not compressed, and has its digest, is the one.
             guard let named = layer.plain, named != layer.blob else {
                 let reader = try TarReader(source: source, isChecked: true)

@@ -18,9 +18,6 @@ package enum ToldTree {
     // LIMIT: bytes of one entry: the longest path, target and attributes there may be.
     static let entryBytesMax = 16_384
 
-    // LIMIT: how long a silent sender is waited for before `isCancelled` is asked again.
-    private static let patience: Int32 = 100
-
     /// What is told, as it came.
     ///
     /// - Parameter isCancelled: asked between steps, and at least ten times a second while the sender
@@ -31,18 +28,17 @@ package enum ToldTree {
     ) -> [UInt8]? {
         var told: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        do throws(Errno) {
-            while !isCancelled() {
-                guard try File.waitReadable(descriptor, milliseconds: patience) else { continue }
+        do {
+            while true {
+                try PeerWait().reading(descriptor, "told", isCancelled)
                 let count = try File.read(descriptor, into: &buffer)
                 if count == 0 { return told }
                 guard told.count + count <= bytesMax else { return nil }
                 told += buffer[..<count]
             }
         } catch {
-            // Nothing was told.
+            return nil
         }
-        return nil
     }
 
     /// The tree that is told.

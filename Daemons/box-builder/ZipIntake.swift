@@ -59,6 +59,7 @@ final class ZipIntake {
             throw .invalid(
                 .badName, subject: "text of a link in the zip", limit: declared, actual: linkBytes)
         }
+        try contents.drain()
         return try ServiceIntake.Result(service, tree, store, forms, isCancelled)
     }
 

@@ -80,6 +80,9 @@ package final class WorkQueue<Element: Sendable>: Sendable {
         self.limit = limit
     }
 
+    /// How many wait.
+    package var count: Int { state.withLock { $0.waiting.count - $0.head } }
+
     /// Adds work. False when the queue is full or closed: the work was not taken.
     package func push(_ element: consuming Element) -> Bool {
         let element = element

@@ -1,22 +1,34 @@
-import Interfaces
-import Syscalls
+package import Interfaces
+package import Syscalls
 
 /// A stream of bytes to another node's `celautctl`, both ways: its frames (Protocols/box_exchange.proto).
 ///
-/// Keeps true: what comes is read frame by frame, within a bound, and nothing of it is believed.
+/// Keeps true: what comes is read frame by frame, within a bound, and nothing of it is believed; a side
+/// that does nothing is not waited for for ever: the node's import or export would be kept with it.
 /// Reading and writing block: they are for worker threads.
-struct ExchangeStream: Sendable {
+package struct ExchangeStream: Sendable {
     // LIMIT: bytes of a frame: those of every message between daemons.
     private static let frameBytesMax = 65_536
     // LIMIT: bytes of a box, or of a list of digests, in a frame: with what is around them they fit.
     static let pieceBytesMax = 61_440
 
+    // LIMIT: how long the other side may do nothing, in milliseconds: as the node waits (PeerWait). It is
+    // silent while its node hashes, waits for its turn or writes to its disk.
+    package static let idleMilliseconds: Int32 = 1_800_000
+    // LIMIT: bytes of one write: PIPE_BUF of Linux. A pipe that can be written to has room for so many.
+    private static let writeBytes = 4_096
+
     private let input: SharedDescriptor
     private let output: SharedDescriptor
+    private let idleMilliseconds: Int32
 
-    private init(_ input: consuming Descriptor, _ output: consuming Descriptor) {
+    package init(
+        _ input: consuming Descriptor, _ output: consuming Descriptor,
+        idleMilliseconds: Int32 = ExchangeStream.idleMilliseconds
+    ) {
         self.input = SharedDescriptor(input)
         self.output = SharedDescriptor(output)
+        self.idleMilliseconds = idleMilliseconds
     }
 
     /// Our own standard streams.
@@ -60,7 +72,7 @@ struct ExchangeStream: Sendable {
     // MARK: Frames
 
     /// - Returns: nil where the other side ended the stream.
-    func read() throws(Complaint) -> ExchangeFrame.OneOf_Event? {
+    package func read() throws(Complaint) -> ExchangeFrame.OneOf_Event? {
         guard let head = try bytes(4) else { return nil }
         let length = head.reduce(0) { $0 << 8 | Int($1) }
         guard length <= Self.frameBytesMax, let body = try bytes(length) else { throw .noExchange }
@@ -74,7 +86,7 @@ struct ExchangeStream: Sendable {
         return event
     }
 
-    func write(_ event: ExchangeFrame.OneOf_Event) throws(Complaint) {
+    package func write(_ event: ExchangeFrame.OneOf_Event) throws(Complaint) {
         var frame = ExchangeFrame()
         frame.event = event
         let body: [UInt8]
@@ -87,11 +99,29 @@ struct ExchangeStream: Sendable {
         let head = stride(from: 24, through: 0, by: -8).map {
             UInt8(truncatingIfNeeded: length >> UInt32($0))
         }
-        do throws(Errno) {
-            try File.writeAll(output.descriptor, head + body)
-        } catch {
-            throw Complaint("The stream cannot be written: \(error).", code: .unavailable)
+        let bytes = head + body
+        // SAFETY: bytes have no padding.
+        let run = unsafe bytes.span.bytes
+        var written = 0
+        while written < run.byteCount {
+            do throws(Errno) {
+                guard try File.waitWritable(output.descriptor, milliseconds: idleMilliseconds)
+                else { throw .timedOut }
+                let end = min(written + Self.writeBytes, run.byteCount)
+                written += try File.write(output.descriptor, run.extracting(written..<end))
+            } catch .timedOut {
+                throw idle("taken")
+            } catch {
+                throw Complaint("The stream cannot be written: \(error).", code: .unavailable)
+            }
         }
+    }
+
+    private func idle(_ done: String) -> Complaint {
+        Complaint(
+            "The other side has \(done) nothing for \(idleMilliseconds / 1_000) seconds.",
+            hint: "See if it is still there, and repeat the command: what arrived whole is kept.",
+            code: .unavailable)
     }
 
     /// Whether the other side says something, or ended the stream.
@@ -104,10 +134,14 @@ struct ExchangeStream: Sendable {
         var all: [UInt8] = []
         do throws(Errno) {
             while all.count < count {
+                guard try File.waitReadable(input.descriptor, milliseconds: idleMilliseconds)
+                else { throw .timedOut }
                 let more = try File.read(input.descriptor, max: count - all.count)
                 if more.isEmpty { return nil }
                 all += more
             }
+        } catch .timedOut {
+            throw idle("said")
         } catch {
             throw Complaint("The stream cannot be read: \(error).", code: .unavailable)
         }

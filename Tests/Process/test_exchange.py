@@ -237,6 +237,28 @@ def test_a_file_that_looks_like_a_pointer_is_a_file_where_no_block_has_that_name
     check(node, bee.package(bee.chunks(whole)), whole)
 
 
+def test_a_pointer_whose_block_did_not_come_is_a_file_only_where_the_id_says_so(node):
+    start, name = branch("start", START, 0o100755), hashlib.sha3_256(b"not sent").digest()
+    written = branch("p", bee.pointer(name))
+    sent, whole = (service(made("large", LARGE) + written + start) for made in (pointed, branch))
+    parts = bee.chunks(sent), bee.block(LARGE)
+    fault = refused(node, bee.package(*parts))
+    assert (fault.code, fault.subject) == ("NOT_FOUND", f"block {name.hex()}")
+    # Those who know the digest of the whole are told by it.
+    check(node, bee.package(*parts), whole)
+    said = blob(1, blob(1, blob(1, bee.SHA3) + blob(2, hashlib.sha3_256(whole).digest())))
+    node.remove_box(import_bytes(node, bee.package(*parts, about=said)).service_id)
+    assert refused(node, bee.package(*parts, about=said[:-1] + b"x")).code == "CORRUPT"
+    # Where a tree stands it can be nothing else.
+    for typed in (True, False):
+        inner = blob(1, blob(1, "in") + blob(4, bee.pointer(name, typed)) + identity.attributes(0o040755))
+        outer = blob(1, blob(1, "t") + blob(4, bee.pointer(hashlib.sha3_256(inner).digest()))
+                     + identity.attributes(0o040755))
+        fault = refused(node, bee.package(
+            bee.chunks(service(outer + start)), bee.block(inner)), expected_id=bytes(32))
+        assert (fault.code, fault.subject) == ("NOT_FOUND", f"block {name.hex()}")
+
+
 @pytest.mark.parametrize("typed", [True, False])
 def test_a_file_with_the_name_of_a_block_in_it_is_no_pointer_where_the_blocks_stand_in_their_places(
         node, typed):
