@@ -120,7 +120,7 @@ extension BoxBuilderService: BoxBuilderHandler {
         let (record, parcel) = try await loop.runBlocking { () throws(Fault) in
             let (record, isNew) = try index.hold(request.box, for: request.holder)
             do throws(Fault) {
-                return (record, try BoxRoot(store: store, index: index).open(record))
+                return (record, try BoxRoot(store: store, index: index).open(record, isNew: isNew))
             } catch {
                 if isNew { try index.release(request.holder) }
                 throw error

@@ -38,6 +38,7 @@ struct BoxCheck {
         }
         var check = CheckoutCheck(store: store, id: record.id)
         check.run(tree)
+        if !check.findings.isEmpty { Checkout(store: store).distrust(record.id) }
         return (findings + check.findings, bytes + check.bytes)
     }
 

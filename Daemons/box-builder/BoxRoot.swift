@@ -8,14 +8,15 @@ struct BoxRoot {
     let store: ObjectStore
     let index: BoxIndex
 
-    func open(_ record: BoxRecord) throws(Fault) -> Parcel {
+    /// - Parameter isNew: who asks did not have it held before.
+    func open(_ record: BoxRecord, isNew: Bool) throws(Fault) -> Parcel {
         let parcel = Parcel()
         switch store.roots {
         case .layers:
             parcel.append(try BoxImage(store: store, index: index).open(record))
             parcel.append(try wrap { () throws(Errno) in try store.openObjects() })
         case .checkout:
-            try makeCheckout(of: record)
+            try makeCheckout(of: record, isNew)
             // In the place of the image, which nobody mounts.
             parcel.append(try wrap { () throws(Errno) in try Memfd.sealed([], name: "no image") })
             parcel.append(try wrap { () throws(Errno) in try store.openCheckout(record.id) })
@@ -26,10 +27,17 @@ struct BoxRoot {
     }
 
     /// A box that came while roots were layers gets its checkout when it is first opened.
-    private func makeCheckout(of record: BoxRecord) throws(Fault) {
+    private func makeCheckout(of record: BoxRecord, _ isNew: Bool) throws(Fault) {
         let checkout = Checkout(store: store)
-        if checkout.exists(record.id) { return }
+        let exists = checkout.exists(record.id)
+        let isMended = exists && isNew && checkout.isDistrusted(record.id)
+        if exists && !isMended { return }
         let tree = try StoredForm.tree(of: record, in: store)
+        if isMended {
+            return try checkout.mend(tree, of: record.id) { () throws(Fault) in
+                try index.find(record.id.description).holders.count > 1
+            }
+        }
         if let foreign = tree.firstForeign { throw Checkout.refusal(foreign) }
         try checkout.make(tree, of: record.id) { false }
     }

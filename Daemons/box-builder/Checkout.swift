@@ -1,5 +1,6 @@
 import Interfaces
 import ServiceModel
+import Synchronization
 import Syscalls
 
 /// The tree of a box as ordinary files, for kernels that cannot mount it from image and objects.
@@ -42,6 +43,44 @@ struct Checkout {
         } catch {
             try? Self.remove(at: staging.descriptor, name)
             throw error
+        }
+        store.alteredCheckouts.withLock { _ = $0.remove(id) }
+    }
+
+    // MARK: Mending
+
+    // LIMIT: altered checkouts remembered; a disk with more of them is to be replaced.
+    private static let alteredMax = 10_000
+
+    /// It was seen to be altered.
+    func distrust(_ id: ServiceID) {
+        store.alteredCheckouts.withLock { altered in
+            if altered.count < Self.alteredMax { altered.insert(id) }
+        }
+    }
+
+    func isDistrusted(_ id: ServiceID) -> Bool {
+        store.alteredCheckouts.withLock { $0.contains(id) }
+    }
+
+    /// Makes a checkout anew that was seen to be altered, unless instances may run from it.
+    ///
+    /// - Parameter isHeld: whether anybody has the box held, but who opens it now. Whoever opens it later
+    ///   finds it distrusted and waits for this turn.
+    func mend(
+        _ tree: FileTree, of id: ServiceID, isHeld: () throws(Fault) -> Bool
+    ) throws(Fault) {
+        try store.withTurn(toMake: id) { () throws(Fault) in
+            guard isDistrusted(id), try !isHeld() else { return }
+            let doomed = Hexadecimal.text(Random.bytes(16))
+            try wrap { () throws(Errno) in
+                try File.rename(
+                    at: store.checkouts.descriptor, id.description, to: store.staging.descriptor,
+                    doomed)
+            }
+            // What stays is swept at the next start.
+            try? Self.remove(at: store.staging.descriptor, doomed)
+            try make(tree, id) { false }
         }
     }
 

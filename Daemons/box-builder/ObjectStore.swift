@@ -20,6 +20,8 @@ package final class ObjectStore: Sendable {
     /// How a box is given as a root.
     package let roots: RootMode
     private let pins = Mutex(Pins())
+    /// Checkouts that were seen to be altered.
+    let alteredCheckouts = Mutex<Set<ServiceID>>([])
     private let turns = RootTurns()
 
     private struct Pins {

@@ -113,6 +113,11 @@ package struct FaultSentence: Equatable, Sendable {
                 "the limit of \(subject) is reached\(measure(fault))",
                 "Stop or remove something, wait, or raise the limit in the node's configuration"
             )
+        case .deadlineExceeded where fault.limit > 0:
+            return (
+                "nothing came of \(subject), or was taken of it, for \(fault.limit) seconds",
+                "Look at what is at its other end; one that is a file waits for nobody"
+            )
         case .deadlineExceeded:
             return (
                 "it took longer than it may\(about(fault.subject))",
@@ -132,6 +137,12 @@ package struct FaultSentence: Equatable, Sendable {
             return (
                 "the disk is full\(about(fault.subject))",
                 "Free some space or remove boxes (celautctl boxes remove); nothing was half-stored"
+            )
+        case .corrupt where fault.subject == "index":
+            return (
+                "the node's index of its boxes is damaged",
+                "Stop the node, move box-builder's directory of its state away, start it, and import or "
+                    + "pack the boxes again"
             )
         case .corrupt:
             return (

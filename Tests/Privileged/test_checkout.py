@@ -1,16 +1,22 @@
 """What holds for an instance holds as well where its root is a checkout: the same tests again, on a node
 whose box-builder gives no other."""
 
+import os
+
 import pytest
 
 import boxes
 import test_isolation
+import wire_client as w
 from node import Node
 from probe import Probe
 
 # Collected here as tests of this file, with the node below.
 globals().update({name: test for name, test in vars(test_isolation).items()
                   if name.startswith("test_") and callable(test)})
+
+
+DAMAGED = 74
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +35,32 @@ def test_an_instance_runs_from_the_checkout_and_leaves_it_as_it_was(node, probe_
     assert (root / "etc/shared").read_bytes() == b"the same for all\n"
     probe.stop(grace_ms=0)
     assert node.command("boxes", "verify").returncode == 0
+
+
+def test_a_checkout_that_was_found_altered_is_made_again_when_nobody_has_it(node):
+    start = boxes.entry("start", boxes.script("exit 0"))
+    box = node.import_box(
+        boxes.tar_bytes([start, boxes.entry("kept", b"whole")]),
+        boxes.described(init={"entry_path": ["start"]}, api=[]))
+    kept = node.state / "box-builder" / "checkouts" / box.service_id.hex() / "kept"
+
+    def opened(connection, holder):
+        _, descriptors = connection.call_with_descriptors(
+            "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=box.service_id.hex(), holder=holder))
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return kept.read_bytes()
+
+    with node.connect("box-builder", "BoxBuilder") as connection:
+        opened(connection, "first")
+        kept.write_bytes(b"other")
+        assert node.command("boxes", "verify", box.service_id.hex()).returncode == DAMAGED
+        # Who has it may run from it, also where it is the same one that asks again.
+        assert opened(connection, "second") == b"other"
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="second"))
+        assert opened(connection, "first") == b"other"
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="first"))
+        assert opened(connection, "third") == b"whole"
+        assert node.command("boxes", "verify").returncode == 0
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="third"))
+    node.remove_box(box.service_id)
