@@ -31,7 +31,7 @@ package struct BoxIndex: Sendable {
         do {
             return try body()
         } catch {
-            throw StoreFault.index(error)
+            throw StoreFault.index(error, in: queue)
         }
     }
 

@@ -1,4 +1,5 @@
 import Chassis
+package import GRDB
 package import Interfaces
 package import ServiceModel
 package import Syscalls
@@ -7,15 +8,15 @@ package import Syscalls
 package enum StoreFault {
     /// A failed call on the store.
     package static func storing(_ error: Errno, _ subject: String) -> Fault {
-        error.isStorageFull
+        error.leavesNoRoom
             ? Fault(.storageFull, subject: subject)
             : Fault(.internal, subject: "\(subject): \(error.name)")
     }
 
     /// A failed call on the index.
-    package static func index(_ error: any Error) -> Fault {
+    package static func index(_ error: any Error, in queue: DatabaseQueue) -> Fault {
         if let fault = error as? Fault { return fault }
-        return switch StoreCondition(error) {
+        return switch StoreCondition(error, in: queue) {
         case .full: Fault(.storageFull, subject: "index")
         case .corrupt: Fault(.corrupt, subject: "index")
         case .failing: Fault(.internal, subject: "index")

@@ -100,7 +100,7 @@ package struct SQLiteRegistry: RegistryStorage {
         } catch let failure as StorageFailure {
             throw failure
         } catch {
-            throw StoreCondition(error) == .full ? .full : .broken("\(error)")
+            throw StoreCondition(error, in: queue) == .full ? .full : .broken("\(error)")
         }
     }
 

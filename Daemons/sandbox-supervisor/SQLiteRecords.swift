@@ -70,7 +70,7 @@ package struct SQLiteRecords: RecordStorage {
         } catch let failure as StorageFailure {
             throw failure
         } catch {
-            throw StoreCondition(error) == .full ? .full : .broken("\(error)")
+            throw StoreCondition(error, in: queue) == .full ? .full : .broken("\(error)")
         }
     }
 

@@ -3,6 +3,7 @@
 // store from a newer version is refused as it is.
 
 package import GRDB
+import GRDBSQLite
 import Syscalls
 
 /// What a daemon's store is called and how its tables came to be.
@@ -79,7 +80,7 @@ package enum Store {
 
 /// What a failed database call means to a daemon.
 package enum StoreCondition: Equatable, Sendable {
-    /// No room on the disk.
+    /// No room on the disk, or for more on it.
     case full
     /// What is read is not what was written.
     case corrupt
@@ -91,5 +92,20 @@ package enum StoreCondition: Equatable, Sendable {
         case .SQLITE_CORRUPT?, .SQLITE_NOTADB?: self = .corrupt
         default: self = .failing
         }
+    }
+
+    /// - Parameter queue: where it failed. SQLite says "full" of a disk without room only; what else has
+    ///   none is known by what the system said.
+    package init(_ error: any Error, in queue: DatabaseQueue) {
+        self.init(error)
+        switch (error as? DatabaseError)?.resultCode {
+        case .SQLITE_IOERR?, .SQLITE_CANTOPEN?: break
+        default: return
+        }
+        let code = queue.unsafeReentrantRead { database in
+            // SAFETY: a connection that is open during the call; SQLite only reads a number of it.
+            unsafe database.sqliteConnection.map { unsafe sqlite3_system_errno($0) }
+        }
+        if let code, Errno(code: code).leavesNoRoom { self = .full }
     }
 }

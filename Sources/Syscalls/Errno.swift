@@ -63,6 +63,11 @@ extension Errno {
     package var isStorageFull: Bool {
         self == .noSpace || self == .quota
     }
+
+    /// The same of a write, which meets a bound on the length of a file as well.
+    package var leavesNoRoom: Bool {
+        isStorageFull || self == .fileTooLarge
+    }
 }
 
 extension Errno: CustomStringConvertible {

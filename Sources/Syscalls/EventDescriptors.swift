@@ -19,6 +19,7 @@ package struct Signal: Equatable, Hashable, Sendable {
     package static let child = Signal(number: SIGCHLD)
     package static let `continue` = Signal(number: SIGCONT)
     package static let stop = Signal(number: SIGSTOP)
+    package static let fileSize = Signal(number: SIGXFSZ)
     package static let windowChange = Signal(number: SIGWINCH)
 
     /// "TERM", "KILL".

@@ -71,4 +71,34 @@ struct StoreTests {
         #expect(StoreCondition(DatabaseError(resultCode: .SQLITE_IOERR)) == .failing)
         #expect(StoreCondition(Errno.noSpace) == .failing)
     }
+
+    // In a process of its own, whose files are bounded.
+    @Test("A write that the system has no room for is told as that, whatever SQLite says of it")
+    func bounded() async {
+        await #expect(processExitsWith: .success) {
+            Signal.fileSize.ignore()
+            let directory = try TemporaryDirectory()
+            let state = try StateDirectory(state: directory.path, daemon: "box-builder")
+            let store = try Store.open(Self.first, in: state)
+            let before = try Process.limit(.fileBytes)
+            try Process.limit(
+                .fileBytes, set: Process.Limit(soft: 100_000, hard: before.hard))
+            var failure: (any Error)?
+            do {
+                try store.write {
+                    try $0.execute(sql: "INSERT INTO box VALUES (hex(zeroblob(1000000)))")
+                }
+            } catch {
+                failure = error
+            }
+            try Process.limit(.fileBytes, set: before)
+            let error = try #require(failure)
+            #expect(StoreCondition(error) == .failing)
+            #expect(StoreCondition(error, in: store) == .full)
+            let other = DatabaseError(resultCode: .SQLITE_CONSTRAINT)
+            #expect(StoreCondition(other, in: store) == .failing)
+            try store.write { try $0.execute(sql: "INSERT INTO box VALUES ('a')") }
+            #expect(try store.read { try String.fetchAll($0, sql: "SELECT id FROM box") } == ["a"])
+        }
+    }
 }
