@@ -117,7 +117,11 @@ actor FakeSupervisor: SandboxSupervisorHandler {
                 try await items.send(state)
                 if state.phase == .ended { return }
             } else {
-                await withCheckedContinuation { watchers[id, default: []].append($0) }
+                await withCheckedContinuation { asleep in
+                    // Looked at here as well: it may change while the task goes to sleep.
+                    if states[id] != last { return asleep.resume() }
+                    watchers[id, default: []].append(asleep)
+                }
             }
         }
     }
