@@ -2,7 +2,8 @@
 /// comes; the rest of the document is held within its bound and read at the end.
 ///
 /// Takes any JSON with the same values, in any order and with spaces: an id is computed over the
-/// canonical form of what was read. The filesystem is text without escapes. Gives no literals.
+/// canonical form of what was read. The filesystem is text without escapes but that of the slash,
+/// which many writers escape. Gives no literals.
 package struct ServiceJSONReader: BoxReader {
     // LIMIT: bytes of the document without the filesystem: the 4 MiB of a service's fields, with
     // room for base64 and names.
@@ -32,6 +33,8 @@ package struct ServiceJSONReader: BoxReader {
     private var key: [UInt8] = []
     private var bytes: UInt64 = 0
     private var base64 = Base64.Decoder()
+    /// A backslash came in the text of the filesystem.
+    private var isEscaped = false
     /// Bytes of the filesystem's text, which are not held, and bytes held behind it.
     private var hole: UInt64 = 0
     private var after = 0
@@ -86,11 +89,17 @@ package struct ServiceJSONReader: BoxReader {
         var taken = 0
         for character in part {
             taken += 1
-            if character == UInt8(ascii: "\"") {
+            if isEscaped {
+                guard character == UInt8(ascii: "/") else { throw refused() }
+                isEscaped = false
+            } else if character == UInt8(ascii: "\"") {
                 guard base64.isWhole else { throw refused() }
                 held.append(character)
                 place = .between
                 break
+            } else if character == UInt8(ascii: "\\") {
+                isEscaped = true
+                continue
             }
             guard base64.put(character, into: &run) else { throw refused() }
         }

@@ -129,6 +129,20 @@ struct ServiceJSONTests {
         }
     }
 
+    @Test("takes slashes as other writers escape them, also in the filesystem", arguments: 1...9)
+    func slashes(seed: UInt64) throws {
+        let made = GeneratedService(seed: seed)
+        let text = try made.json().flatMap { byte in
+            byte == UInt8(ascii: "/") ? [UInt8(ascii: "\\"), byte] : [byte]
+        }
+        let back = try read(ServiceJSONReader(), text) { _ in Int(seed) }
+        #expect(back.service == made.service && back.tree == made.tree)
+        #expect(throws: CanonicalError.self) {
+            let document = #"{"container": {"filesystem": "A\u0041AA"}}"#
+            _ = try read(ServiceJSONReader(), Array(document.utf8))
+        }
+    }
+
     @Test("is refused at the byte that is wrong, before the filesystem and behind it")
     func offsets() {
         let before = #"{"container":{x"filesystem":"CgUKAWESAA=="}}"#
