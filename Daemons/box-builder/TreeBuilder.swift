@@ -24,6 +24,8 @@ package final class TreeBuilder {
         var children: [EntryName: Child] = [:]
         /// The last layer that named it, or something in it.
         var layer: Int
+        /// An entry named it, and not only what is in it.
+        var isNamed = false
 
         init(layer: Int) {
             self.layer = layer
@@ -48,6 +50,8 @@ package final class TreeBuilder {
     private var isLayered = false
     private var entries = 0
     private var nameBytes = 0
+    /// Places that entries named, each once; without layers.
+    private(set) var named = 0
 
     package init(log: NormalisationLog? = nil) {
         self.log = log
@@ -73,6 +77,8 @@ package final class TreeBuilder {
             let directory = try directory(at: name, of: parent, path)
             directory.attributes = attributes
             directory.extended = extended
+            if !directory.isNamed { named += 1 }
+            directory.isNamed = true
         } else {
             root.attributes = attributes
         }
@@ -215,6 +221,8 @@ package final class TreeBuilder {
         if let earlier = parent.children[name] {
             if earlier.layer == layer { log?.record(.replaced, path, had: "") }
             forget(earlier, name)
+        } else {
+            named += 1
         }
         try countEntry(name, path)
         parent.children[name] = Child(content: content, layer: layer)

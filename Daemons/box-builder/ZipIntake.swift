@@ -5,8 +5,8 @@ import Syscalls
 /// Takes a box in the `json+zip` codec: keeps the zip in a file until it is whole, because a zip is
 /// read by the directory at its end; then its contents, and the id over the canonical form.
 ///
-/// Refuses entries beside the two documents and the tree, an entry twice, a directory that is not
-/// named, what is neither file, directory nor link, and contents past what so small a zip may hold.
+/// Refuses entries beside the two documents and the tree, an entry twice, what is neither file,
+/// directory nor link, and contents past what so small a zip may hold.
 final class ZipIntake {
     // LIMIT: bytes of a content read in one step.
     private static let stepBytes = 131_072
@@ -82,17 +82,15 @@ final class ZipIntake {
                 let path = try EntryPath(Array(header.path.dropFirst(folder.count)))
                 try add(header, at: path, reader, builder, isCancelled)
                 entries += 1
+                guard builder.named == entries else {
+                    throw .invalid(.duplicate, subject: path.text)
+                }
             } else {
                 throw .invalid(.unknownKey, subject: EntryPath.shown(header.path))
             }
         }
         guard let described else { throw .invalid(.fileMissing, subject: BoxZip.service) }
         var tree = builder.tree()
-        guard tree.count == entries else {
-            throw .invalid(
-                .duplicate, subject: BoxZip.folder, limit: UInt64(tree.count),
-                actual: UInt64(entries))
-        }
         return (try service(described, attributes, &tree), tree)
     }
 

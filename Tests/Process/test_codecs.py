@@ -244,13 +244,38 @@ STARTS = ("filesystem/start", 0o100755, START[1])
 
 @pytest.mark.parametrize("entries", [
     [STARTS, ("filesystem/../x", 0o100644, b"")], [STARTS, ("elsewhere", 0o100644, b"")],
-    [STARTS, ("filesystem/p", 0o010644, b"")], [STARTS, ("filesystem/no/folder", 0o100644, b"")],
+    [STARTS, ("filesystem/p", 0o010644, b"")],
+    [STARTS, ("filesystem/a/b", 0o100644, b""), ("filesystem/a", 0o100644, b"")],
     [STARTS, STARTS], [STARTS, ("filesystem/" + "n" * 256, 0o100644, b"")],
     [STARTS, ("attributes.json", 0o100644, b'{"gone":{}}')]])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_zip_that_is_no_box_is_refused(node, entries):
     node.remove_box(import_bytes(node, zip_of(STARTS)).service_id)
     refused(node, zip_of(*entries))
+
+
+def test_directories_that_a_zip_does_not_name_are_as_those_that_a_tar_does_not(node):
+    """Many programs write zips without them. One that is named behind what is in it has what it says."""
+    deep, folder = ("filesystem/a/b/c", 0o100644, b"x"), ("filesystem/a/", 0o040700, b"")
+    named = [("filesystem/a/", 0o040755, b""), ("filesystem/a/b/", 0o040755, b""), deep, STARTS]
+    boxes_made = [import_bytes(node, zip_of(*entries)) for entries in (
+        named, [deep, STARTS], [STARTS, deep], [folder, deep, STARTS], [deep, STARTS, folder])]
+    ids = [box.service_id for box in boxes_made]
+    assert ids[0] == ids[1] == ids[2] != ids[3] == ids[4]
+    assert {box.entries for box in boxes_made} == {4}
+    for service_id in {*ids}:
+        node.remove_box(service_id)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("entries", [
+    [STARTS, STARTS],
+    [("filesystem/a/start", 0o100644, b""), STARTS, ("filesystem/a/start", 0o100644, b"")],
+    [("filesystem/a/", 0o040755, b""), STARTS, ("filesystem/a/", 0o040755, b"")]])
+def test_what_is_twice_in_a_zip_is_refused_by_its_name(node, entries):
+    fault = refused(node, zip_of(*entries))
+    assert (fault.reason, fault.subject.rstrip("/")) == (
+        "DUPLICATE", entries[-1][0].removeprefix("filesystem/").rstrip("/")), fault
 
 
 def test_a_device_in_a_zip_is_refused_by_its_name(node):
