@@ -163,7 +163,7 @@ struct BoxReceiving {
 
     private func say(_ event: ExchangeFrame.OneOf_Event) async throws(Complaint) {
         let stream = stream
-        try await session.loop.runBlocking { () throws(Complaint) in try stream.write(event) }
+        try await session.loop.runBlocking { () throws(Complaint) in _ = try stream.write(event) }
     }
 
     /// Reads to the end of what the sender says.

@@ -18,7 +18,7 @@ struct BoxSending {
         let stream = stream
         await session.loop.runBlocking {
             // A receiver that takes one box has gone.
-            try? stream.write(.end(ExchangeEnd()))
+            _ = try? stream.write(.end(ExchangeEnd()))
         }
     }
 
@@ -101,7 +101,7 @@ struct BoxSending {
         var end = ExchangeEnd()
         if case .failure(let complaint) = made { end.fault = complaint.sent.message }
         let ended = end
-        try await loop.runBlocking { () throws(Complaint) in try stream.write(.end(ended)) }
+        try await loop.runBlocking { () throws(Complaint) in _ = try stream.write(.end(ended)) }
         return try made.get()
     }
 
@@ -118,16 +118,17 @@ struct BoxSending {
                 throw Complaint("The box cannot be read: \(error).", code: .software)
             }
             if count == 0 { return }
-            if stream.hasNews {
-                guard case .outcome(let outcome)? = try stream.read() else {
-                    throw .exchangeEnded("outcome")
-                }
-                try check(outcome)
-                throw .noExchange
-            }
             var frame = ExchangeFrame()
             frame.pieceBytes = Array(buffer[..<count])
-            try stream.write(.piece(frame.piece))
+            if !stream.hasNews {
+                let isTaken = try stream.write(.piece(frame.piece), unlessNews: true)
+                if isTaken { continue }
+            }
+            guard case .outcome(let outcome)? = try stream.read() else {
+                throw .exchangeEnded("outcome")
+            }
+            try check(outcome)
+            throw .noExchange
         }
     }
 

@@ -15,6 +15,8 @@ package struct ExchangeStream: Sendable {
     // LIMIT: how long the other side may do nothing, in milliseconds: as the node waits (PeerWait). It is
     // silent while its node hashes, waits for its turn or writes to its disk.
     package static let idleMilliseconds: Int32 = 1_800_000
+    // LIMIT: milliseconds between two looks at what the other side says while it takes nothing.
+    private static let stepMilliseconds: Int32 = 100
     // LIMIT: bytes of one write: PIPE_BUF of Linux. A pipe that can be written to has room for so many.
     private static let writeBytes = 4_096
 
@@ -86,7 +88,13 @@ package struct ExchangeStream: Sendable {
         return event
     }
 
-    package func write(_ event: ExchangeFrame.OneOf_Event) throws(Complaint) {
+    /// - Parameter unlessNews: what the other side says while it takes nothing leaves the frame as it is:
+    ///   it may not read to the end what it has refused.
+    /// - Returns: false where that happened.
+    @discardableResult
+    package func write(
+        _ event: ExchangeFrame.OneOf_Event, unlessNews: Bool = false
+    ) throws(Complaint) -> Bool {
         var frame = ExchangeFrame()
         frame.event = event
         let body: [UInt8]
@@ -99,22 +107,32 @@ package struct ExchangeStream: Sendable {
         let head = stride(from: 24, through: 0, by: -8).map {
             UInt8(truncatingIfNeeded: length >> UInt32($0))
         }
-        let bytes = head + body
+        do throws(Errno) {
+            return try write(head + body, unlessNews: unlessNews)
+        } catch .timedOut {
+            throw idle("taken")
+        } catch {
+            throw Complaint("The stream cannot be written: \(error).", code: .unavailable)
+        }
+    }
+
+    private func write(_ bytes: [UInt8], unlessNews: Bool) throws(Errno) -> Bool {
         // SAFETY: bytes have no padding.
         let run = unsafe bytes.span.bytes
         var written = 0
+        var waited: Int32 = 0
         while written < run.byteCount {
-            do throws(Errno) {
-                guard try File.waitWritable(output.descriptor, milliseconds: idleMilliseconds)
-                else { throw .timedOut }
+            if try File.waitWritable(output.descriptor, milliseconds: Self.stepMilliseconds) {
                 let end = min(written + Self.writeBytes, run.byteCount)
                 written += try File.write(output.descriptor, run.extracting(written..<end))
-            } catch .timedOut {
-                throw idle("taken")
-            } catch {
-                throw Complaint("The stream cannot be written: \(error).", code: .unavailable)
+                waited = 0
+            } else {
+                if unlessNews, hasNews { return false }
+                waited += Self.stepMilliseconds
+                guard waited < idleMilliseconds else { throw .timedOut }
             }
         }
+        return true
     }
 
     private func idle(_ done: String) -> Complaint {

@@ -32,6 +32,23 @@ struct ExchangeStreamTests {
         #expect(complaint?.code == .unavailable)
     }
 
+    @Test("is left in the midst of a frame for what the other side says and does not read")
+    func news() throws {
+        let to = try Pipe()
+        let from = try Pipe()
+        let stream = ExchangeStream(try from.reading.duplicate(), try to.writing.duplicate())
+        var outcome = ExchangeOutcome()
+        outcome.alreadyPresent = true
+        let other = ExchangeStream(try to.reading.duplicate(), try from.writing.duplicate())
+        try other.write(.outcome(outcome))
+        while try stream.write(.piece(.init(repeating: 7, count: 60_000)), unlessNews: true) {}
+        #expect(try stream.read() == .outcome(outcome))
+        guard case .piece? = try other.read() else {
+            Issue.record("what was written whole is read whole")
+            return
+        }
+    }
+
     @Test("ends where nothing of what it says is taken")
     func unread() throws {
         let pipe = try Pipe()
