@@ -211,13 +211,23 @@ extension RegistryMachine {
             failed(id, failure, now, &step)
             return
         }
-        let wasReady = record.stage == .ready
+        let wasReady = record.stage == .ready || wasReadyUnseen(record, state)
         if !wasReady, state.ended.cause == .lost, beginAgain(record, now, &step) { return }
         step.mayPrecedeWrites = true
         finish(
             id, state: state,
             fault: wasReady ? nil : EndFault.fault(of: state.ended, deadline: record.readyDeadline),
             now, &step)
+    }
+
+    /// What has no slots may be ready and over before anybody looks: it did what it was started for, and
+    /// how it ended is for whoever started it. With slots it was to be reached, and never was.
+    private func wasReadyUnseen(_ record: InstanceRecord, _ state: InstanceState) -> Bool {
+        guard activities[record.id] == .following || activities[record.id] == .opening else {
+            return false
+        }
+        return record.slots.isEmpty && record.stopGrace == nil && state.readyAtMs != 0
+            && state.ended.cause != .lost
     }
 
     /// The supervisor died in the middle of a start: nobody could reach the instance yet, and the
