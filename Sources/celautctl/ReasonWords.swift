@@ -54,6 +54,8 @@ struct ReasonWords {
                 "did not come as the kind of file it must be",
                 "Give a regular file or a pipe"
             )
+        case .duplicate where !fault.lines.isEmpty && fault.lines.allSatisfy(isID):
+            return ("is a name of several", "Choose one of them by its id")
         case .duplicate:
             return ("is there twice", "Keep one of the two")
         case .UNRECOGNIZED(let number):
@@ -92,6 +94,13 @@ struct ReasonWords {
             )
         case .tooManyEntries:
             ("has too many entries\(FaultSentence.measure(fault))", "Leave out what is not needed")
+        case .fileMissing where !fault.lines.isEmpty:
+            (
+                "is what a hard link stands for, and is not in the tree",
+                "Make the archive anew, with all names of the file"
+            )
+        case .fileMissing where fault.subject == "service.json":
+            ("is not in it", "Put it in, beside the folder \"filesystem\"")
         case .fileMissing:
             (
                 "is named in service.json and is not in the tree",
@@ -119,6 +128,11 @@ struct ReasonWords {
         default:
             ("is not valid", "Correct it and try again")
         }
+    }
+
+    /// Of a box or an instance.
+    private static func isID(_ line: String) -> Bool {
+        [32, 64].contains(line.utf8.count) && line.allSatisfy(\.isHexDigit)
     }
 
     /// Where in the bytes, for what has no limit.

@@ -56,6 +56,19 @@ import celautctl
                 == "\"mem_limit\" is below what can run (it is 5, and must be at least 1048576).")
     }
 
+    @Test("What a fault tells beside its subject says which of two things it is")
+    func lines() {
+        func words(_ reason: Fault.Reason, _ subject: String, _ lines: [String]) -> String {
+            FaultSentence(Fault(.invalid, reason: reason, subject: subject, lines: lines)).text
+        }
+        let id = String(repeating: "5f", count: 32)
+        #expect(words(.duplicate, "5f5f5f5f", [id, id]).contains("a name of several"))
+        #expect(words(.duplicate, "etc/x", ["byte 9"]).contains("is there twice"))
+        #expect(words(.fileMissing, "etc/x", ["etc/y"]).contains("hard link"))
+        #expect(words(.fileMissing, "bin/x", []).contains("is named in service.json"))
+        #expect(!words(.fileMissing, "service.json", []).contains("is named in service.json"))
+    }
+
     @Test("A code and a reason of a newer node are said by number")
     func unknown() {
         let words = FaultSentence(Fault(.UNRECOGNIZED(99), subject: "x"))
