@@ -41,9 +41,12 @@ package enum BoxBuilderProgram: DaemonProgram {
         _ context: DaemonContext<BoxBuilderConfiguration>, _ index: BoxIndex
     ) throws(DaemonFailure) -> ObjectStore {
         let (state, logger) = (context.state, context.logger)
-        let roots = context.configuration.roots ?? RootMode(kernelRelease: Kernel.release())
         let store: ObjectStore
         do throws(Errno) {
+            let fileSystem = try FileSystem.space(state.descriptor).type
+            let roots =
+                context.configuration.roots
+                ?? RootMode(kernelRelease: Kernel.release(), fileSystem: fileSystem)
             store = try ObjectStore(in: state.descriptor, roots: roots)
         } catch {
             throw DaemonFailure(.state, "\(state.path) cannot be prepared: \(error)")

@@ -2,13 +2,16 @@
 whose box-builder gives no other."""
 
 import os
+import shutil
+import subprocess
 
 import pytest
 
 import boxes
 import test_isolation
 import wire_client as w
-from node import Node
+from folders import new_open_folder
+from node import Node, wait_until
 from probe import Probe
 
 # Collected here as tests of this file, with the node below.
@@ -64,3 +67,22 @@ def test_a_checkout_that_was_found_altered_is_made_again_when_nobody_has_it(node
         assert node.command("boxes", "verify").returncode == 0
         connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="third"))
     node.remove_box(box.service_id)
+
+
+def test_a_node_in_memory_starts_its_boxes_of_itself(probe_tree):
+    """On a tmpfs, from whose files the kernel mounts no image."""
+    base = new_open_folder()
+    mount = base / "mount"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m,mode=755", "tmpfs", mount], check=True)
+    try:
+        with Node(state=mount / "state", base=base) as node:
+            probe = Probe(node, node.start_service(
+                node.import_box(probe_tree, boxes.described()).service_id))
+            assert probe.run("cat /etc/shared && echo own > /etc/shared") == ("the same for all\n", 0)
+            probe.stop(grace_ms=0)
+            assert node.command("boxes", "verify").returncode == 0
+    finally:
+        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
+                   60, "it is let go of")
+        shutil.rmtree(base)

@@ -13,6 +13,11 @@ struct RootModeTests {
             ("", .checkout), ("unknown", .checkout), ("6", .checkout),
         ])
     func releases(release: String, mode: RootMode) {
-        #expect(RootMode(kernelRelease: release) == mode)
+        #expect(RootMode(kernelRelease: release, fileSystem: 0xEF53) == mode)
+    }
+
+    @Test("is the checkout on a file system in memory, from whose files no image can be mounted")
+    func memory() {
+        #expect(RootMode(kernelRelease: "6.18.0", fileSystem: 0x0102_1994) == .checkout)
     }
 }
