@@ -68,15 +68,19 @@ actor SampleHandler: UnaskedBoxBuilder {
 
     /// Waits until so many requests are held.
     func untilHeld(_ count: Int) async {
-        while held.count < count { await changed() }
+        await until { held.count >= count }
     }
 
     func untilCancelled(_ count: Int) async {
-        while cancelled < count { await changed() }
+        await until { cancelled >= count }
     }
 
     func untilFinished(_ count: Int) async {
-        while finished.count < count { await changed() }
+        await until { finished.count >= count }
+    }
+
+    func untilSent(_ count: Int) async {
+        await until { sent >= count }
     }
 
     func release() {
@@ -85,8 +89,14 @@ actor SampleHandler: UnaskedBoxBuilder {
         for continuation in all { continuation.resume() }
     }
 
-    private func changed() async {
-        await withCheckedContinuation { watchers.append($0) }
+    private func until(_ isSo: () -> Bool) async {
+        while !isSo() {
+            await withCheckedContinuation { asleep in
+                // Looked at here as well: it may come to be so while the task goes to sleep.
+                if isSo() { return asleep.resume() }
+                watchers.append(asleep)
+            }
+        }
     }
 
     private func tell() {
@@ -98,6 +108,7 @@ actor SampleHandler: UnaskedBoxBuilder {
     private func hold() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                if Task.isCancelled { return continuation.resume() }
                 held.append(continuation)
                 tell()
             }
@@ -162,10 +173,6 @@ actor SampleHandler: UnaskedBoxBuilder {
             tell()
             throw error
         }
-    }
-
-    func untilSent(_ count: Int) async {
-        while sent < count { await changed() }
     }
 
     func importBox(
