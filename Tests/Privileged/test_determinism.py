@@ -77,7 +77,9 @@ def test_every_key_is_said_to_be_fixed_or_free_or_bounded(both):
 
 
 def test_pids_begin_at_two_below_a_witness_that_is_one(both):
-    assert both[0]["pids"] == ["2 1 2 2", " 3 4 5 6"] or both[0]["pids"] == ["2 1 2 2", "3 4 5 6"]
+    own, children = both[0]["pids"]
+    # The mount of a checkout takes one number for itself.
+    assert own == "2 1 2 2" and children.split() in (list("3456"), list("4567")), both[0]["pids"]
 
 
 def test_it_is_root_of_nothing(both):

@@ -11,7 +11,7 @@ import pytest
 import boxes
 import hostile
 import wire_client as w
-from node import Traces, nothing_new_since
+from node import PATIENCE, Traces, nothing_new_since, wait_until
 from supervisor import OpenBox, Supervisor
 
 
@@ -40,6 +40,12 @@ def attack(supervisor, opened):
     return run
 
 
+def wait_until_it_says_so(supervisor, instance):
+    """Ready is who runs; who has done what it is for here says so."""
+    supervisor.wait_ready(instance)
+    wait_until(lambda: b"ready\n" in supervisor.output(instance)[0], PATIENCE, "it says that it is ready")
+
+
 @pytest.fixture
 def bystander(supervisor, opened):
     """Starts an instance that only sleeps, for others to attack; it must still run at the end."""
@@ -48,7 +54,7 @@ def bystander(supervisor, opened):
     def start(kind="sleep", **variables):
         instance = supervisor.start(
             opened, ["hostile"], environment=hostile.environment(kind, **variables))
-        supervisor.wait_ready(instance)
+        wait_until_it_says_so(supervisor, instance)
         started.append(instance)
         return instance
     yield start
@@ -211,7 +217,7 @@ NAMES = [b") R 1 1 1 0 -1 (", b"x\n\nUid:\t0\t0", b"sandbox-superv", b"\xff\xfe(
 def test_a_name_that_looks_like_fields_confuses_nobody(supervisor, opened, node, name):
     instance = supervisor.start(
         opened, ["hostile"], environment=hostile.environment("false-name", NAME=name))
-    supervisor.wait_ready(instance)
+    wait_until_it_says_so(supervisor, instance)
     [listed] = [state for state in supervisor.list() if state.instance_id == instance]
     assert listed.phase == w.sandbox.PHASE_READY and listed.usage.processes <= 2
     state = supervisor.stop(instance)
@@ -227,7 +233,7 @@ def test_dying_with_zombies_and_daemons_ends_all_of_it(attack):
 def test_what_ignores_every_signal_is_killed_after_the_grace_time(supervisor, opened):
     instance = supervisor.start(
         opened, ["hostile"], environment=hostile.environment("ignore-term"))
-    supervisor.wait_ready(instance)
+    wait_until_it_says_so(supervisor, instance)
     state = supervisor.stop(instance, grace_ms=200)
     supervisor.forget(instance)
     assert state.ended.cause == w.sandbox.END_CAUSE_STOPPED, state
