@@ -68,7 +68,8 @@ package enum Words {
         return text
     }
 
-    /// Text of somebody else without what moves a terminal's cursor or changes its colours.
+    /// Text of somebody else without what moves a terminal's cursor, changes its colours or shows what is
+    /// written in another order than it is.
     package static func printable(_ text: String) -> String {
         replaced(text, keeping: [])
     }
@@ -78,9 +79,18 @@ package enum Words {
         replaced(text, keeping: ["\n", "\t"])
     }
 
+    /// The controls of direction of Unicode (UAX #9, table 4).
+    private static func isDirection(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x061C, 0x200E...0x200F, 0x202A...0x202E, 0x2066...0x2069: true
+        default: false
+        }
+    }
+
     private static func replaced(_ text: String, keeping kept: [Unicode.Scalar]) -> String {
         func isKept(_ scalar: Unicode.Scalar) -> Bool {
-            scalar.properties.generalCategory != .control || kept.contains(scalar)
+            if kept.contains(scalar) { return true }
+            return scalar.properties.generalCategory != .control && !isDirection(scalar)
         }
         guard !text.unicodeScalars.allSatisfy(isKept) else { return text }
         return String(

@@ -60,6 +60,14 @@ import celautctl
         #expect(Words.duration(milliseconds: milliseconds) == text)
     }
 
+    @Test("A text of somebody else neither moves the cursor nor turns its own order around")
+    func printable() {
+        #expect(Words.printable("a\u{1B}[2Jb\nc") == "a\u{FFFD}[2Jb\u{FFFD}c")
+        #expect(Words.printable("evil\u{202E}fdp.exe\u{2066}") == "evil\u{FFFD}fdp.exe\u{FFFD}")
+        #expect(Words.printableLines("one\n\ttwo\u{200F}") == "one\n\ttwo\u{FFFD}")
+        #expect(Words.printable("שלום é 👩‍🔬") == "שלום é 👩‍🔬")
+    }
+
     @Test("Columns are aligned, and nothing stands after the last")
     func columns() {
         let rows = Printer.aligned([["NAME", "SIZE"], ["a", "1"], ["longer", "22"]])
