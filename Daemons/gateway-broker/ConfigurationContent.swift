@@ -40,7 +40,8 @@ package enum ConfigurationContent {
         for variable in plan.environment { variables[variable.name] = variable.valueBytes }
         let limits = plan.request.limits
         let file = ConfigurationFile(
-            gateway: gateway, config: Configuration(environmentVariables: variables),
+            gateway: gateway(besides: plan.slots),
+            config: Configuration(environmentVariables: variables),
             networkResolution: resolutions,
             initialSysresources: Sysresources(
                 blkioWeight: UInt64(limits.blockIoWeight), cpuPeriod: limits.cpuPeriodUs,
@@ -56,16 +57,15 @@ package enum ConfigurationContent {
     }
 
     /// The door inside, as one more instance with one slot.
-    package static var gateway: ServiceModel.Instance {
+    private static func gateway(besides slots: [RelayedSlot]) -> ServiceModel.Instance {
+        let port = UInt32(GatewayAddress.port(besides: slots))
         let slot = ServiceModel.Slot(
-            port: UInt32(GatewayAddress.port), transport: ProtocolDefinition(tags: ["tcp"]),
+            port: port, transport: ProtocolDefinition(tags: ["tcp"]),
             protocolStack: GatewayAddress.stack.dropFirst().map { ProtocolDefinition(tags: $0) })
         return ServiceModel.Instance(
             api: Api(slots: [slot]),
             uriSlots: [
-                UriSlot(
-                    internalPort: UInt32(GatewayAddress.port),
-                    uris: [Uri(ip: GatewayAddress.host, port: UInt32(GatewayAddress.port))])
+                UriSlot(internalPort: port, uris: [Uri(ip: GatewayAddress.host, port: port)])
             ])
     }
 }

@@ -1,11 +1,26 @@
+package import Interfaces
+
 /// Where an instance finds its node, and what is spoken there.
 package enum GatewayAddress {
     /// The node's own address in every instance's network; 10.64.0.0/24 has nothing else.
     package static let address: UInt32 = 0x0A40_0001
     package static let host = "10.64.0.1"
-    /// No port that services use: a listener of the node here and one of a service on all addresses
-    /// cannot both have a port.
-    package static let port: UInt16 = 2_352
+    /// No port that services use.
+    private static let port: UInt16 = 2_352
+
+    /// Where the node listens for a service: at 2352, or above where that is a slot of its own.
+    package static func port(besides slots: [RelayedSlot]) -> UInt16 {
+        freePort(from: port, .tcp, besides: slots)
+    }
+
+    /// A port that is left to the node: a listener of the node and one of a service on all addresses
+    /// cannot both have one.
+    package static func freePort(
+        from first: UInt16, _ transport: Transport, besides slots: [RelayedSlot]
+    ) -> UInt16 {
+        let taken = Set(slots.filter { $0.transport == transport }.map(\.port))
+        return (first...UInt16.max).first { !taken.contains($0) } ?? first
+    }
 
     /// What the gateway speaks inside, lowest first: what the configuration file says of it.
     package static let stack = [["tcp"], ["http", "http/1.1", "http/2", "h2c"], [protocolTag]]

@@ -14,18 +14,15 @@ extension GatewayService {
     private static let listenersMax = 16
 
     /// What an instance's configuration file tells it of: its first instruction may connect there.
-    /// Ports of its own slots are left to it: it may listen on all its addresses.
+    /// Nothing of it is at a port of the instance's own slots.
     func listenersAtStart(_ id: InstanceID, slots: [RelayedSlot]) -> [InstanceListener] {
         var places: [(IPv4Endpoint, Transport)] = []
         if door != nil {
-            places.append(
-                (IPv4Endpoint(address: GatewayAddress.address, port: GatewayAddress.port), .tcp))
+            let port = GatewayAddress.port(besides: slots)
+            places.append((IPv4Endpoint(address: GatewayAddress.address, port: port), .tcp))
         }
         for grant in networks.entries[id]?.grants ?? [] {
             places += grant.ends.map { ($0, grant.transport) }
-        }
-        places.removeAll { place, transport in
-            slots.contains { $0.key == SlotKey(port: place.port, transport: transport) }
         }
         return places.prefix(Self.listenersMax).map { place, transport in
             var listener = InstanceListener()
@@ -46,8 +43,9 @@ extension GatewayService {
 
     func openDoor(_ id: InstanceID) async {
         defer { doorsOnTheirWay.remove(id) }
-        guard let door else { return }
-        let here = IPv4Endpoint(address: GatewayAddress.address, port: GatewayAddress.port)
+        guard let door, let record = machine.records[id] else { return }
+        let here = IPv4Endpoint(
+            address: GatewayAddress.address, port: GatewayAddress.port(besides: record.slots))
         do {
             guard let socket = try await listeners(inside: id, .tcp, [here]).take(0) else { return }
             try await door.open(.inside(id), socket)

@@ -167,16 +167,14 @@ package struct NetworkBook: Sendable {
         guard entry.grants.count < Self.peersMax,
             !entry.grants.contains(where: { $0.network == network && $0.peer == peer })
         else { return }
-        let isTaken = entry.member.slots.contains {
-            $0.slot.port == wanted && $0.slot.transport == transport
-        }
+        let slots = entry.member.slots.map(\.slot)
+        let isTaken = slots.contains { $0.port == wanted && $0.transport == transport }
+        let port = GatewayAddress.freePort(
+            from: isTaken ? Self.firstOtherPort : wanted, transport, besides: slots)
         var address = GatewayAddress.address
-        var port = wanted
-        if isTaken { port = Self.firstOtherPort }
         if peer != .names {
             address = Self.firstAddress + entry.given
             entry.given += 1
-            if isTaken { port += UInt16(truncatingIfNeeded: entry.given % 10_000) }
         } else if entry.grants.contains(where: { $0.peer == .names }) {
             return
         }

@@ -1,5 +1,6 @@
 """What a service meets at its very first instruction: its node listens already."""
 
+import json
 import socket
 import subprocess
 from pathlib import Path
@@ -41,12 +42,23 @@ def test_its_node_answers_whoever_asks_with_the_first_instruction(node, first):
 
 
 def test_a_service_has_the_door_s_port_where_it_declares_it(node):
-    """Linux gives a port to whoever listens on all addresses, or to who listens on one."""
+    """Linux gives a port to whoever listens on all addresses, or to who listens on one: the door is at
+    another one, which the service's file says."""
+    request = r"GET /v1/identity HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"
     tree, description = boxes.script_box(
+        # As late as can be for whoever is quicker.
+        "/bin/busybox sleep 1",
+        "/bin/busybox cat /celaut.json && echo",
+        f'printf "{request}" | /bin/busybox nc -w 60 10.64.0.1 2353 | /bin/busybox head -n 1',
         "exec /bin/busybox nc -ll -p 2352 -e /bin/busybox cat",
-        api=[{"port": 2352, "transport": "tcp"}])
+        api=[{"port": 2352, "transport": "tcp"}],
+        config_declaration={"path": "celaut.json", "format": "json"})
     started = node.start_service(node.import_box(tree, description).service_id)
     try:
+        told, answer = said(node, started)
+        [slot] = json.loads(told)["gateway"]["uriSlot"]
+        assert slot["uri"] == [{"ip": "10.64.0.1", "port": 2353}]
+        assert answer.startswith("HTTP/1.1 200")
         [address] = started.instance.addresses
         with socket.create_connection(("127.0.0.1", address.port), 30) as connection:
             connection.sendall(b"own")

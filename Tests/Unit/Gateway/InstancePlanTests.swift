@@ -203,6 +203,26 @@ import gateway_broker
         #expect(file.initialSysresources?.cpuQuota == 50_000)
     }
 
+    @Test("names the next port of the gateway where the service has its own slot at the usual one")
+    func portOfItsOwn() throws {
+        var service = Self.service()
+        let tcp = ProtocolDefinition(tags: ["tcp"])
+        service.api.slots = [
+            ServiceModel.Slot(port: 2_352, transport: tcp),
+            ServiceModel.Slot(port: 2_353, transport: ProtocolDefinition(tags: ["udp"])),
+            ServiceModel.Slot(port: 2_354, transport: tcp),
+        ]
+        func told() throws -> [UInt32] {
+            let bytes = try ConfigurationContent.bytes(try Self.plan(service))
+            let gateway = try #require(try ConfigurationFile(decoding: bytes).gateway)
+            return gateway.uriSlots.flatMap { [$0.internalPort] + $0.uris.map(\.port) }
+                + (gateway.api?.slots.map(\.port) ?? [])
+        }
+        #expect(try told() == [2_353, 2_353, 2_353])
+        service.api.slots.append(ServiceModel.Slot(port: 2_353, transport: tcp))
+        #expect(try told() == [2_355, 2_355, 2_355])
+    }
+
     @Test("writes the same in JSON for a service that declares JSON")
     func jsonFile() throws {
         var service = Self.service()
