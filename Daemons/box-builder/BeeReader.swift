@@ -39,7 +39,7 @@ package struct BeeReader {
     private var phase = Phase.before
     private var hasMetadata = false
     private var metadata: [UInt8] = []
-    private var open: [[UInt8]] = []
+    private var open: [BlockName] = []
     /// What is there of the record, its length first.
     private var held: [UInt8] = []
     /// What the last record said and was not given yet.
@@ -133,7 +133,7 @@ package struct BeeReader {
     }
 
     private mutating func mark(_ block: BeeRecord.Block) throws(PackageError) {
-        guard case .service = phase, let name = block.sha3 else { throw refused("block") }
+        guard case .service = phase, let name = block.names.first else { throw refused("block") }
         if open.last == name {
             open.removeLast()
             events.append(.blockEnds)

@@ -95,11 +95,5 @@ package struct BeeRecord: ProtoMessage {
             for position in positions { packed.varint(position) }
             writer.always(2, blob: packed.bytes)
         }
-
-        /// The SHA3-256 it is named by; nil where it has none of that type.
-        package var sha3: [UInt8]? {
-            let type = Hash.Algorithm.sha3.type
-            return hashes.first { $0.type == type && $0.value.count == 32 }?.value
-        }
     }
 }

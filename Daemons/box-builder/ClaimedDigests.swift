@@ -38,13 +38,22 @@ struct ClaimedDigests {
     /// - Parameter sha3: of the same bytes.
     /// - Throws: CORRUPT, with the digest that was claimed and, in its lines, the one they have.
     func check(sha3: [UInt8]) throws(Fault) {
-        var computed = [Hash.Algorithm.sha3.type: sha3]
-        computed[Hash.Algorithm.sha2.type] = sha2.map { Array($0.finalize()) }
-        computed[Hash.Algorithm.blake2b.type] = blake2b?.finalize()
-        for claim in claimed {
-            guard let value = computed[claim.type], value != claim.value else { continue }
+        for algorithm in Hash.Algorithm.allCases {
+            let type = algorithm.type
+            let said = claimed.filter { $0.type == type }
+            guard !said.isEmpty, let value = computed(algorithm, sha3: sha3) else { continue }
+            guard let lie = said.first(where: { $0.value != value }) else { continue }
             throw Fault(
-                .corrupt, subject: Hexadecimal.text(claim.value), lines: [Hexadecimal.text(value)])
+                .corrupt, subject: Hexadecimal.text(lie.value), lines: [Hexadecimal.text(value)])
+        }
+    }
+
+    /// The digest that the bytes have; nil of an algorithm of which none is claimed.
+    func computed(_ algorithm: Hash.Algorithm, sha3: [UInt8]) -> [UInt8]? {
+        switch algorithm {
+        case .sha3: sha3
+        case .sha2: sha2.map { Array($0.finalize()) }
+        case .blake2b: blake2b?.finalize()
         }
     }
 }

@@ -41,13 +41,15 @@ final class PackageAside {
         bytes += UInt64(run.count)
     }
 
-    /// Whether the bytes so far have the digest of a block in them, as a pointer has it.
-    func holdsPointer(to name: [UInt8]) throws(Fault) -> Bool {
-        try holds([0x12, 0x20] + name)
+    /// Whether the bytes so far have what a pointer has in them: a digest of a block, or the type of a
+    /// digest, as the topmost pointers have it, to a block that this one is a block of.
+    func holdsPointer(to names: [BlockName]) throws(Fault) -> Bool {
+        let types = Hash.Algorithm.allCases.map { [0x0A, 0x20] + $0.type }
+        return try holds(names.map { [0x12, 0x20] + $0.value } + types)
     }
 
-    /// Whether a run of bytes is in those so far.
-    func holds(_ wanted: [UInt8]) throws(Fault) -> Bool {
+    /// Whether one of some runs of bytes, all of one length, is in those so far.
+    private func holds(_ wanted: [[UInt8]]) throws(Fault) -> Bool {
         guard bytes <= Self.bytesMax, let file = try finish() else { return false }
         var start: UInt64 = 0
         var held: [UInt8] = []
@@ -57,8 +59,8 @@ final class PackageAside {
             held += run
             start += UInt64(run.count)
             if held.count >= Self.stepBytes || start == bytes {
-                isFound = held.holds(wanted)
-                held = Array(held.suffix(wanted.count - 1))
+                isFound = wanted.contains { held.holds($0) }
+                held = Array(held.suffix((wanted.first?.count ?? 1) - 1))
             }
         }
         return isFound

@@ -24,7 +24,9 @@ struct PackageIntake {
     /// Why the bytes aside are no expanded service: what is wrong, unless they turn out to have
     /// pointers.
     private var refusal: Fault?
-    private var blocks: [String: PointerExpansion.Block] = [:]
+    /// Each by every name that is said of it.
+    private var blocks: [BlockName: PointerExpansion.Block] = [:]
+    private var blocksCount = 0
     private(set) var said = Said()
 
     /// What a package says beside its box.
@@ -37,29 +39,20 @@ struct PackageIntake {
         var hashes: [Hash] = []
     }
 
-    // LIMIT: blocks of a package with pointers, whose names are held: as many as a tree has entries.
-    private static let blocksMax = FileTree.entriesMax
+    // LIMIT: names of the blocks of a package with pointers, which are held: as many as a tree has
+    // entries. Past it LIMIT_REACHED.
+    private static let namesMax = FileTree.entriesMax
 
     private struct OpenBlock {
-        let block: BeeRecord.Block
-        let name: [UInt8]
+        let names: [BlockName]
         /// The content that it would be.
         let length: UInt64?
-        var hash = SHA3_256()
-        var claims: ClaimedDigests
-        var bytes: UInt64 = 0
+        var digests: BlockDigests
 
-        init(_ block: BeeRecord.Block, _ name: [UInt8], length: UInt64?) {
-            self.block = block
-            self.name = name
+        init(_ block: BeeRecord.Block, length: UInt64?) {
+            names = block.names
             self.length = length
-            claims = ClaimedDigests(block.hashes)
-        }
-
-        mutating func take(_ run: ArraySlice<UInt8>) {
-            hash.take(run)
-            claims.take(run)
-            bytes += UInt64(run.count)
+            digests = BlockDigests(block.hashes)
         }
     }
 
@@ -137,7 +130,7 @@ struct PackageIntake {
     }
 
     private mutating func take(_ bytes: ArraySlice<UInt8>) throws(Fault) {
-        for position in open.indices { open[position].take(bytes) }
+        for position in open.indices { open[position].digests.take(bytes) }
         if isPointed, !open.isEmpty {
             // SAFETY: bytes have no padding.
             return try unsafe contents.append(bytes.span.bytes)
@@ -153,9 +146,8 @@ struct PackageIntake {
     }
 
     private mutating func begin(_ block: BeeRecord.Block) throws(Fault) {
-        guard let name = block.sha3 else { return }
         if aside != nil, !isPointed {
-            if try standsApart(from: name) {
+            if try standsApart(from: block.names) {
                 isPointed = true
                 refusal = nil
             } else {
@@ -170,55 +162,58 @@ struct PackageIntake {
             }
             try contents.begin()
         }
-        open.append(OpenBlock(block, name, length: isPointed ? nil : intake.contentNext))
+        open.append(OpenBlock(block, length: isPointed ? nil : intake.contentNext))
     }
 
     /// Whether the bytes before the first block have pointers in them, and the blocks come behind. Then
     /// nothing is open in what came, or it is no expanded service: a content that has the name of a
     /// block in it by chance, another package say, is no pointer where the block is in its place.
-    private func standsApart(from name: [UInt8]) throws(Fault) -> Bool {
+    private func standsApart(from names: [BlockName]) throws(Fault) -> Bool {
         guard let aside, refusal != nil || intake.isWhole else { return false }
-        if try aside.holdsPointer(to: name) { return true }
-        // It may be a block of a block. The topmost pointers, which are there, have their type.
-        return try aside.holds([0x0A, 0x20] + Hash.Algorithm.sha3.type)
+        return try aside.holdsPointer(to: names)
     }
 
     private mutating func close() throws(Fault) {
         guard let last = open.last else { return }
-        if isPointed { return try closePointed(last) }
-        if last.bytes == 0 { try recall(last) }
-        let closed = open.removeLast()
-        let computed = Array(closed.hash.finalize())
-        guard computed == closed.name else { throw Self.corrupt(closed.name, computed) }
-        try closed.claims.check(sha3: computed)
+        if isPointed { return try closePointed() }
+        if last.digests.bytes == 0 { try recall(last) }
+        let digests = open.removeLast().digests
+        try digests.check()
         // The whole of a content, and nothing else.
-        if let length = closed.length, length == closed.bytes, let digest = intake.ended {
-            said.names[digest] = closed.name
+        if let length = last.length, length == digests.bytes, let content = intake.ended {
+            said.names[content] = digests.sha3
         }
     }
 
-    private mutating func closePointed(_ block: OpenBlock) throws(Fault) {
-        open.removeLast()
-        guard blocks.count < Self.blocksMax else {
-            throw .limitReached(subject: "blocks", limit: UInt64(Self.blocksMax))
+    private mutating func closePointed() throws(Fault) {
+        var block = open.removeLast()
+        guard let name = block.names.first else { return }
+        guard blocks.count + block.names.count <= Self.namesMax else {
+            throw .limitReached(subject: "blocks", limit: UInt64(Self.namesMax))
         }
-        let text = Hexadecimal.text(block.name)
-        let digest: ContentDigest
-        var bytes = block.bytes
-        if bytes > 0 || block.name == Hash.Algorithm.sha3.type {
-            digest = try contents.finish()
-        } else {
+        let content: ContentDigest
+        let isLeftOut = block.digests.bytes == 0 && !name.isOfNothing
+        if isLeftOut {
             contents.discard()
-            guard let known = try known(block.block, block.name), try contents.rely(on: known)
-            else { throw Fault(.notFound, subject: "block \(text)") }
-            digest = known
-            try store.forEachRun(of: known) { run in bytes += UInt64(run.count) }
+            guard let known = try known(block.names), try contents.rely(on: known) else {
+                throw Fault(.notFound, subject: "block \(name.text)")
+            }
+            content = known
+            try store.forEachRun(of: known) { run in block.digests.take(run) }
+        } else {
+            content = try contents.finish()
         }
-        let isExact = block.bytes == 0 || Array(block.hash.finalize()) == block.name
+        let isExact = isLeftOut || block.digests.have(name)
         // One that is named by its expanded bytes claims nothing of those that came.
-        if isExact, block.bytes > 0 { try block.claims.check(sha3: block.name) }
-        blocks[text] = PointerExpansion.Block(digest: digest, bytes: bytes, isExact: isExact)
-        if isExact { said.names[digest] = block.name }
+        if isExact {
+            try block.digests.check()
+            said.names[content] = block.digests.sha3
+        }
+        let kept = PointerExpansion.Block(
+            number: blocksCount, digest: content, bytes: block.digests.bytes,
+            unproven: isExact ? [] : block.names)
+        blocksCount += 1
+        for name in block.names { blocks[name] = kept }
     }
 
     private mutating func expand() throws(Fault) {
@@ -227,22 +222,23 @@ struct PackageIntake {
         let intake = try makeIntake()
         intake.expect(said.hashes)
         self.intake = intake
-        var unnamed = Set(blocks.keys)
+        var named: Set<Int> = []
         var expansion = PointerExpansion(
             isVouched: isExpected || ClaimedDigests.areKnown(said.hashes),
             block: { name in
-                let text = Hexadecimal.text(name)
-                unnamed.remove(text)
-                return blocks[text]
+                guard let block = blocks[name] else { return nil }
+                named.insert(block.number)
+                return block
             },
             open: { block, subject throws(Fault) in
                 try PackageFile(store, block.digest, bytes: block.bytes, subject: subject)
             },
             give: { run throws(Fault) in try intake.feed(run) },
-            adopt: { digest throws(Fault) in try intake.adopt(digest) { _ in } })
+            adopt: { digest, also throws(Fault) in try intake.adopt(digest, also) })
         try expansion.run(file)
         // Its bytes would be dropped: what stands for them was not understood as a pointer.
-        if let text = unnamed.min() {
+        let unnamed = blocks.filter { !named.contains($0.value.number) }
+        if let text = unnamed.keys.map(\.text).min() {
             throw Fault(
                 .invalid, reason: .malformed, subject: "package: block",
                 lines: ["no pointer to \(text)"])
@@ -251,31 +247,29 @@ struct PackageIntake {
 
     /// A block that came without its bytes: the sender was told that it is here.
     private mutating func recall(_ block: OpenBlock) throws(Fault) {
-        if block.name == Hash.Algorithm.sha3.type { return }
-        guard let digest = try known(block.block, block.name) else {
-            throw Fault(.notFound, subject: "block \(Hexadecimal.text(block.name))")
+        guard let name = block.names.first, !name.isOfNothing else { return }
+        guard let content = try known(block.names) else {
+            throw Fault(.notFound, subject: "block \(name.text)")
         }
         var open = open
-        try intake.adopt(digest) { run in
-            for position in open.indices { open[position].take(run) }
+        try intake.adopt(content) { run in
+            for position in open.indices { open[position].digests.take(run) }
         }
         self.open = open
     }
 
-    private func known(
-        _ block: BeeRecord.Block, _ name: [UInt8]
-    ) throws(Fault) -> ContentDigest? {
-        let type = Hash.Algorithm.sha2.type
-        if let value = block.hashes.first(where: { $0.type == type })?.value,
-            let digest = ContentDigest(value), try index.needed(among: [digest]).contains(digest)
-        {
-            return digest
+    /// The content of a name; by BLAKE2b-256 none is known here.
+    private func known(_ names: [BlockName]) throws(Fault) -> ContentDigest? {
+        for name in names where name.algorithm == .sha2 {
+            if let content = ContentDigest(name.value),
+                try index.needed(among: [content]).contains(content)
+            {
+                return content
+            }
         }
-        return try index.content(ofBlock: name)
-    }
-
-    private static func corrupt(_ name: [UInt8], _ computed: [UInt8]) -> Fault {
-        Fault(
-            .corrupt, subject: Hexadecimal.text(name), lines: [Hexadecimal.text(computed)])
+        for name in names where name.algorithm == .sha3 {
+            if let content = try index.content(ofBlock: name.value) { return content }
+        }
+        return nil
     }
 }

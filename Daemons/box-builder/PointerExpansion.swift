@@ -12,11 +12,20 @@ import SharedCrypto
 struct PointerExpansion {
     /// A block as it came.
     struct Block {
+        /// Tells it apart from the others of the package.
+        let number: Int
         let digest: ContentDigest
         let bytes: UInt64
-        /// Whether the bytes that came have the digest they are named by; where not, the expanded
-        /// ones must.
-        let isExact: Bool
+        /// Its names, where the bytes that came have another digest: the expanded ones must have it.
+        let unproven: [BlockName]
+    }
+
+    /// A block that a pointer names.
+    private struct Pointed {
+        let name: BlockName
+        let block: Block
+        /// What the pointer says of the bytes.
+        let hashes: [Hash]
     }
 
     private enum Kind {
@@ -46,21 +55,24 @@ struct PointerExpansion {
         let file: PackageFile
         var at: UInt64
         let end: UInt64
-        /// A pointer in it may do without its type.
-        let isTyped: Bool
-        /// The name that the hash of its bytes must be; nil where that is known.
-        var name: [UInt8]?
+        /// The type of a pointer in it that has none; nil where each must have its own.
+        let inherited: Hash.Algorithm?
+        /// What its bytes must have for digests, where that is not known.
+        var unproven: [BlockName] = []
         /// The field of the message around it that it is, and where its length is kept.
         var field: PackageFile.Field?
         var place = 0
         var total: UInt64 = 0
 
-        init(_ kind: Kind, _ file: PackageFile, _ range: Range<UInt64>, isTyped: Bool) {
+        init(
+            _ kind: Kind, _ file: PackageFile, _ range: Range<UInt64>,
+            inherited: Hash.Algorithm?
+        ) {
             self.kind = kind
             self.file = file
             at = range.lowerBound
             end = range.upperBound
-            self.isTyped = isTyped
+            self.inherited = inherited
         }
     }
 
@@ -70,16 +82,21 @@ struct PointerExpansion {
     // LIMIT: fields that hold something: three for each entry, and those around the tree.
     private static let lengthsMax = 3 * FileTree.entriesMax + 4
 
+    /// Takes a content whole, and gives its bytes to another, too.
+    typealias Adopting = (
+        _ content: ContentDigest, _ also: (ArraySlice<UInt8>) -> Void
+    ) throws(Fault) -> Void
+
     private let isVouched: Bool
-    private let block: ([UInt8]) throws(Fault) -> Block?
+    private let block: (BlockName) throws(Fault) -> Block?
     private let open: (Block, String) throws(Fault) -> PackageFile
     private let give: (ArraySlice<UInt8>) throws(Fault) -> Void
-    private let adopt: (ContentDigest) throws(Fault) -> Void
+    private let adopt: Adopting
     /// Of the fields that hold something, in the order in which they are met.
     private var lengths: [UInt64] = []
     private var met = 0
     /// The hashes of the trees that are being given and have to have their names.
-    private var checked: [SHA3_256] = []
+    private var checked: [BlockDigests] = []
 
     /// - Parameters:
     ///   - isVouched: the digest of the expanded service is known, so that it tells whether a content that
@@ -89,10 +106,10 @@ struct PointerExpansion {
     ///   - give: takes expanded bytes.
     ///   - adopt: takes a content whole.
     init(
-        isVouched: Bool, block: @escaping ([UInt8]) throws(Fault) -> Block?,
+        isVouched: Bool, block: @escaping (BlockName) throws(Fault) -> Block?,
         open: @escaping (Block, String) throws(Fault) -> PackageFile,
         give: @escaping (ArraySlice<UInt8>) throws(Fault) -> Void,
-        adopt: @escaping (ContentDigest) throws(Fault) -> Void
+        adopt: @escaping Adopting
     ) {
         self.isVouched = isVouched
         self.block = block
@@ -117,23 +134,26 @@ struct PointerExpansion {
     /// - Returns: nil for anything that names no block: a content like others.
     /// - Throws: NOT_FOUND for what is written as a pointer, where nothing says that it is none.
     private func pointer(
-        _ file: PackageFile, _ payload: Range<UInt64>, isTyped: Bool, isTree: Bool = false
-    ) throws(Fault) -> (name: [UInt8], block: Block)? {
+        _ file: PackageFile, _ payload: Range<UInt64>, inherited: Hash.Algorithm?,
+        isTree: Bool = false
+    ) throws(Fault) -> Pointed? {
         // 36 bytes without a type, 70 with one; with the types of several algorithms, more.
         guard (36...256).contains(payload.upperBound - payload.lowerBound) else { return nil }
         let bytes = Array(try file.read(payload))
         guard let pointer = try? BeeRecord.Block(decoding: bytes) else { return nil }
-        var name = pointer.sha3
-        if name == nil, isTyped, pointer.hashes.count == 1, pointer.hashes[0].type.isEmpty,
+        var names = pointer.names
+        if names.isEmpty, let inherited, pointer.hashes.count == 1, pointer.hashes[0].type.isEmpty,
             pointer.hashes[0].value.count == 32
         {
-            name = pointer.hashes[0].value
+            names = [BlockName(inherited, pointer.hashes[0].value)]
         }
-        guard let name else { return nil }
-        if let block = try block(name) { return (name, block) }
+        for name in names {
+            guard let block = try block(name) else { continue }
+            return Pointed(name: name, block: block, hashes: pointer.hashes)
+        }
         let isWritten = Self.pointerBytes.contains(payload.upperBound - payload.lowerBound)
-        guard isWritten, isTree || !isVouched else { return nil }
-        throw Fault(.notFound, subject: "block \(Hexadecimal.text(name))")
+        guard let name = names.first, isWritten, isTree || !isVouched else { return nil }
+        throw Fault(.notFound, subject: "block \(name.text)")
     }
 
     /// What a field holds, as a message to be read; nil for the content of a file.
@@ -144,15 +164,16 @@ struct PointerExpansion {
         case .file:
             return nil
         case .message(let kind):
-            return Frame(kind, around.file, payload, isTyped: around.isTyped)
+            return Frame(kind, around.file, payload, inherited: around.inherited)
         case .tree:
             guard
-                let (name, block) = try pointer(
-                    around.file, payload, isTyped: around.isTyped, isTree: true)
-            else { return Frame(.directory, around.file, payload, isTyped: around.isTyped) }
-            let file = try open(block, "block \(Hexadecimal.text(name))")
-            var frame = Frame(.directory, file, 0..<file.bytes, isTyped: true)
-            if !block.isExact { frame.name = name }
+                let pointed = try pointer(
+                    around.file, payload, inherited: around.inherited, isTree: true)
+            else { return Frame(.directory, around.file, payload, inherited: around.inherited) }
+            let file = try open(pointed.block, "block \(pointed.name.text)")
+            var frame = Frame(
+                .directory, file, 0..<file.bytes, inherited: pointed.name.algorithm)
+            frame.unproven = pointed.block.unproven
             return frame
         }
     }
@@ -161,7 +182,7 @@ struct PointerExpansion {
 
     /// Finds the expanded length of every field that holds something.
     private mutating func measure(_ file: PackageFile) throws(Fault) {
-        var frames = [Frame(.service, file, 0..<file.bytes, isTyped: false)]
+        var frames = [Frame(.service, file, 0..<file.bytes, inherited: nil)]
         while var frame = frames.popLast() {
             guard frame.at < frame.end else {
                 guard let field = frame.field, var around = frames.popLast() else { continue }
@@ -193,7 +214,7 @@ struct PointerExpansion {
                 frames.append(inner)
             } else {
                 let length =
-                    try pointer(frame.file, payload, isTyped: frame.isTyped)?.block.bytes
+                    try pointer(frame.file, payload, inherited: frame.inherited)?.block.bytes
                     ?? payload.upperBound - payload.lowerBound
                 lengths[lengths.count - 1] = length
                 try Self.add(field, length, to: &frame)
@@ -224,10 +245,10 @@ struct PointerExpansion {
     // MARK: Bytes
 
     private mutating func write(_ file: PackageFile) throws(Fault) {
-        var frames = [Frame(.service, file, 0..<file.bytes, isTyped: false)]
+        var frames = [Frame(.service, file, 0..<file.bytes, inherited: nil)]
         while var frame = frames.popLast() {
             guard frame.at < frame.end else {
-                if let name = frame.name { try check(name) }
+                if !frame.unproven.isEmpty { try checked.popLast()?.check() }
                 continue
             }
             let field = try frame.file.field(at: frame.at, before: frame.end)
@@ -239,7 +260,9 @@ struct PointerExpansion {
             }
             try head(frame.file, field, payload)
             if let inner = try self.frame(child, frame, payload) {
-                if inner.name != nil { checked.append(SHA3_256()) }
+                if !inner.unproven.isEmpty {
+                    checked.append(BlockDigests(inner.unproven.map(\.hash)))
+                }
                 frames.append(frame)
                 frames.append(inner)
             } else {
@@ -265,23 +288,22 @@ struct PointerExpansion {
     }
 
     private mutating func content(_ frame: Frame, _ payload: Range<UInt64>) throws(Fault) {
-        guard let (name, block) = try pointer(frame.file, payload, isTyped: frame.isTyped) else {
-            return try copy(frame.file, payload)
+        guard
+            let pointed = try pointer(frame.file, payload, inherited: frame.inherited)
+        else { return try copy(frame.file, payload) }
+        let block = pointed.block
+        guard block.unproven.isEmpty else {
+            throw Fault(.corrupt, subject: pointed.name.text)
         }
-        guard block.isExact else { throw Fault(.corrupt, subject: Hexadecimal.text(name)) }
-        if checked.isEmpty { return try adopt(block.digest) }
-        let content = try open(block, "block \(Hexadecimal.text(name))")
-        try copy(content, 0..<content.bytes)
-    }
-
-    /// The tree that ended has the digest it is named by.
-    private mutating func check(_ name: [UInt8]) throws(Fault) {
-        guard let hash = checked.popLast() else { return }
-        let computed = Array(hash.finalize())
-        guard computed == name else {
-            throw Fault(
-                .corrupt, subject: Hexadecimal.text(name), lines: [Hexadecimal.text(computed)])
+        guard checked.isEmpty else {
+            let content = try open(block, "block \(pointed.name.text)")
+            return try copy(content, 0..<content.bytes)
         }
+        // What it was found by was compared when the block came.
+        guard pointed.hashes.count > 1 else { return try adopt(block.digest) { _ in } }
+        var digests = BlockDigests(pointed.hashes)
+        try adopt(block.digest) { run in digests.take(run) }
+        try digests.check()
     }
 
     private mutating func copy(_ file: PackageFile, _ range: Range<UInt64>) throws(Fault) {

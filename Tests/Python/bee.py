@@ -6,7 +6,10 @@ import struct
 
 from identity import blob, number, varint
 
-SHA3 = hashlib.sha3_256(b"").digest()
+KINDS = {"SHA3-256": hashlib.sha3_256, "SHA-256": hashlib.sha256,
+         "BLAKE2b-256": lambda data: hashlib.blake2b(data, digest_size=32)}
+TYPES = {kind: of(b"").digest() for kind, of in KINDS.items()}
+SHA3 = TYPES["SHA3-256"]
 CHUNK = 1 << 20
 
 
@@ -30,23 +33,27 @@ def metadata(data=b""):
     return record(blob(1, data) + number(2, 1) + blob(4, number(1, 1)))
 
 
-def pointer(name, typed=True):
+def named(data, kind="SHA3-256"):
+    return KINDS[kind](data).digest()
+
+
+def pointer(name, typed=True, kind="SHA3-256"):
     """A serialized Buffer.Block: 70 bytes with the type of its hash, 36 without."""
-    return blob(1, (blob(1, SHA3) if typed else b"") + blob(2, name))
+    return blob(1, (blob(1, TYPES[kind]) if typed else b"") + blob(2, name))
 
 
-def marker(name, positions=()):
+def marker(name, positions=(), kind="SHA3-256"):
     """The record that starts a block, and the identical one that ends it."""
     packed = b"".join(varint(position) for position in positions)
-    return record(blob(5, pointer(name) + (blob(2, packed) if positions else b"")))
+    return record(blob(5, pointer(name, kind=kind) + (blob(2, packed) if positions else b"")))
 
 
 def chunks(data):
     return b"".join(chunk(data[at:at + CHUNK]) for at in range(0, len(data), CHUNK))
 
 
-def block(data, positions=(), name=None):
-    mark = marker(name or hashlib.sha3_256(data).digest(), positions)
+def block(data, positions=(), name=None, kind="SHA3-256"):
+    mark = marker(name or named(data, kind), positions, kind)
     return mark + chunks(data) + mark
 
 

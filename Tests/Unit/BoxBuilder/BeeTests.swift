@@ -88,7 +88,21 @@ struct BeeTests {
         #expect(block.encoded().count == 70)
         block.hashes[0].type = []
         #expect(block.encoded().count == 36)
-        #expect(block.sha3 == nil)
+        #expect(block.names.isEmpty)
+    }
+
+    @Test("A block goes by every digest of a known algorithm, the same one first in any order")
+    func names() {
+        var block = BeeRecord.Block()
+        block.hashes = [
+            Hash(.blake2b, value: name(3)), Hash(.sha2, value: name(2)),
+            Hash(.sha3, value: [1]), Hash(),
+        ]
+        let expected = [BlockName(.sha2, name(2)), BlockName(.blake2b, name(3))]
+        #expect(block.names == expected)
+        block.hashes.reverse()
+        #expect(block.names == expected)
+        #expect(BlockName(.blake2b, Hash.Algorithm.blake2b.type).isOfNothing)
     }
 
     @Test("A long message is cut into chunks of at most 1 MiB")
