@@ -94,7 +94,7 @@ def test_an_entrypoint_the_kernel_cannot_run_fails_and_names_it(node):
 
 def test_a_service_that_forks_meets_its_limit_and_only_that(node, start_probe):
     bomber, neighbour = start_probe(), start_probe()
-    text = bomber.ask("bomb", timeout=60)
+    text = bomber.ask("bomb", timeout=240)
     words = text.split()
     assert words[0] == "forked" and words[3] == "11", text
     assert 1 <= int(words[1]) < 5_000, text
@@ -125,7 +125,7 @@ def test_a_fork_bomb_that_goes_on_is_stopped_whole(node, start_probe):
 
 def test_a_service_that_fills_its_disk_gets_no_space_and_nobody_else_does(node, start_probe):
     filler, neighbour = start_probe(), start_probe()
-    output, status = filler.run("dd if=/dev/zero of=/tmp/fill bs=1M count=500", timeout=60)
+    output, status = filler.run("dd if=/dev/zero of=/tmp/fill bs=1M count=500", timeout=240)
     assert status != 0 and "No space left on device" in output, output
     size = int(filler.run("stat -c %s /tmp/fill")[0])
     # What was promised, and no more than a sixteenth above it: the file system counts in its own way.
@@ -140,7 +140,7 @@ def test_a_service_that_fills_its_disk_gets_no_space_and_nobody_else_does(node, 
 def test_a_service_that_makes_files_without_end_meets_a_limit(node, start_probe):
     probe = start_probe()
     output, status = probe.run(
-        "i=0; while [ $i -lt 400000 ]; do : > /tmp/$i || exit 9; i=$((i+1)); done", timeout=120)
+        "i=0; while [ $i -lt 400000 ]; do : > /tmp/$i || exit 9; i=$((i+1)); done", timeout=600)
     assert status != 0, output[-200:]
     assert "No space left" in output or "quota" in output, output[-200:]
     probe.stop()

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from node import Node, hold, wait_until
+from node import Node, hold, paths_below, wait_until
 from traces import CGROUPS, OWN_CGROUPS
 
 INSTANCE = "ab" * 16
@@ -38,7 +38,8 @@ def kill_all(node):
 
 def are_empty(name):
     """No process is in any of them."""
-    return not any(file.read_text() for part in parts(name) for file in part.rglob("cgroup.procs"))
+    return not any(file.read_text() for part in parts(name) for file in paths_below(part)
+                   if file.name == "cgroup.procs")
 
 
 def removed(path):

@@ -11,7 +11,7 @@ import pytest
 import boxes
 import hostile
 import wire_client as w
-from node import PATIENCE, Traces, nothing_new_since, wait_until
+from node import PATIENCE, Traces, nothing_new_since, paths_below, wait_until
 from supervisor import OpenBox, Supervisor
 
 
@@ -152,7 +152,7 @@ def test_segments_and_queues_of_the_host_are_not_there(attack):
 
 def stored_contents(node):
     """Each object of the store with what it holds."""
-    return {path: path.read_bytes() for path in (node.state / "box-builder").rglob("*")
+    return {path: path.read_bytes() for path in paths_below(node.state / "box-builder")
             if path.is_file() and "sqlite" not in path.name}
 
 

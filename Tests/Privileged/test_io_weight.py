@@ -11,7 +11,7 @@ import pytest
 import hostile
 import wire_client as w
 from folders import new_open_folder
-from node import Node, wait_until
+from node import Node, paths_below, wait_until
 from supervisor import OpenBox, Supervisor
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -82,7 +82,10 @@ def schedulers():
     """What the devices of this machine can be scheduled by."""
     words = set()
     for file in Path("/sys/block").glob("*/queue/scheduler"):
-        words |= set(file.read_text().replace("[", "").replace("]", "").split())
+        try:
+            words |= set(file.read_text().replace("[", "").replace("]", "").split())
+        except OSError:  # a device that went
+            continue
     return words
 
 
@@ -90,8 +93,8 @@ def weight_files(instance):
     name = instance.hex()
     v1 = list((CGROUPS / "blkio").glob(f"*/{name}/blkio.weight")) + list(
         (CGROUPS / "blkio").glob(f"*/{name}/blkio.bfq.weight"))
-    v2 = list(CGROUPS.glob(f"**/{name}/io.weight")) + list(
-        CGROUPS.glob(f"**/{name}/io.bfq.weight"))
+    v2 = [path for path in paths_below(CGROUPS)
+          if path.parent.name == name and path.name in ("io.weight", "io.bfq.weight")]
     return v1 + v2
 
 

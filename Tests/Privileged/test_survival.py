@@ -58,7 +58,7 @@ def test_fifty_instances_outlive_it_and_no_end_or_output_is_lost(node, opened):
             supervisor.wait_ready(instance)
     # On a busy machine some of those that end have done so by now; their records are there all the same.
     records = node.state / "sandbox-supervisor/instances"
-    wait_until(lambda: len(set(records.glob("*/witness"))) == COUNT, 60, "all are made")
+    wait_until(lambda: len(set(records.glob("*/witness"))) == COUNT, PATIENCE, "all are made")
     witnesses = set(records.glob("*/witness"))
     pids = {int(file.read_text().split()[0]) for file in witnesses}
     # From here on it sees nothing: what ends, ends without it.

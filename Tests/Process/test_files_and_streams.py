@@ -16,7 +16,7 @@ import boxes
 import identity
 from boxes import described, entry
 from identity import blob
-from node import CELAUTCTL, store_of
+from node import CELAUTCTL, store_of, wait_until
 from test_exchange import START, branch, import_bytes, service
 
 PLAIN = described(init={"entry_path": ["start"]}, api=[])
@@ -94,7 +94,7 @@ def test_a_box_in_one_codec_is_refused_as_another(node, other, box, tmp_path, co
     assert done.returncode == 65, done.stderr
     # Told at once, and not after a search for an end.
     assert any(word in done.stderr.decode() for word in ("byte 0", "byte 2", '"zip"', "record at 0")), done.stderr
-    assert store_of(other) == before
+    wait_until(lambda: store_of(other) == before, 60, "the store is as it was")
 
 
 def test_an_export_writes_into_what_is_no_file_and_leaves_it_what_it_is(node, box, tmp_path):
@@ -150,7 +150,7 @@ def test_what_is_no_box_is_told_by_its_name(node, tmp_path, what, told):
     assert done.returncode in (65, 66) and told in text, (done.returncode, text)
     if what in ("folder", "device", "nothing"):
         assert str(path) in text
-    assert store_of(node) == before
+    wait_until(lambda: store_of(node) == before, 60, "the store is as it was")
 
 
 def test_nothing_of_a_box_moves_the_cursor_of_who_looks_at_it(node, tmp_path):

@@ -294,7 +294,7 @@ class CrashRun:
                 now = self.held(name)
                 return now[0] <= descriptors and now[1] <= mounts
             try:
-                wait_until(no_more, 20, f"{name} holds what it held")
+                wait_until(no_more, PATIENCE, f"{name} holds what it held")
             except AssertionError as error:
                 self.violations.append(
                     f"{error}: {descriptors} descriptors and {mounts} mounts, now {self.held(name)}")
@@ -327,13 +327,22 @@ class CrashRun:
         self.end_all()
         self.asked(lambda: self.node.stop_service(self.echo.token, grace_ms=0))
         try:
-            wait_until(lambda: not self.leftovers(), 20, "nothing is left")
+            wait_until(lambda: not self.leftovers(), PATIENCE, "nothing is left")
         except AssertionError:
             self.violations.append(f"left behind of {self.node.base}: {self.leftovers()}")
-        known = {one.instance_id.hex()
-                 for one in self.asked(lambda: self.node.list_services(ended=True))}
-        kept = set(os.listdir(self.node.state / "sandbox-supervisor/instances"))
-        self.claim(kept <= known, f"records of instances that nobody knows: {kept - known}")
+        unknown = set()
+
+        def all_known():
+            # Of those that the gateway forgets the supervisor is told a moment later.
+            nonlocal unknown
+            known = {one.instance_id.hex()
+                     for one in self.asked(lambda: self.node.list_services(ended=True))}
+            unknown = set(os.listdir(self.node.state / "sandbox-supervisor/instances")) - known
+            return not unknown
+        try:
+            wait_until(all_known, PATIENCE, "all records are known")
+        except AssertionError:
+            self.violations.append(f"records of instances that nobody knows: {unknown}")
         self.claim(self.node.command("boxes", "verify").returncode == 0, "the store is not whole")
 
     def leftovers(self):

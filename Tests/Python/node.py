@@ -262,10 +262,18 @@ def nothing_new_since(before, within=60.0):
         raise AssertionError(f"left behind: {last}") from None
 
 
+def paths_below(folder):
+    """All that is in a folder, links not followed. What goes meanwhile is passed over; for `rglob` a directory
+    that does is an error."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            yield Path(place) / name
+
+
 def files_below(folder):
     """Names and sizes of the files in a folder, without the database's own."""
     found = set()
-    for path in Path(folder).rglob("*"):
+    for path in paths_below(folder):
         try:
             if path.is_file() and ".sqlite" not in path.name and ".db" not in path.name:
                 found.add((str(path.relative_to(folder)), path.stat().st_size))
@@ -282,7 +290,7 @@ def store_of(node):
 
     def paths():
         found = set()
-        for path in folder.rglob("*"):
+        for path in paths_below(folder):
             name = str(path.relative_to(folder))
             # The index is compared by its rows; `life` counts the process's starts.
             if name.startswith("index.sqlite") or name == "life":
