@@ -15,6 +15,11 @@ final class Prober {
     // LIMIT: time for one connection attempt; past it the accept queue is full, which is not open.
     private static let attemptTimeout = Duration.seconds(1)
 
+    // Not 127.0.0.1, where Linux gives an asker in turn every port it has to give, and with it the port
+    // asked for: the socket is then connected with itself. Nobody listens, the slot seems open, and the
+    // service does not get its port.
+    private static let asker = IPv4Endpoint(address: 0x7F00_0002, port: 0)
+
     private let loop: EventLoop
     private let gate: NetworkGate
     private let namespace: SharedDescriptor
@@ -67,6 +72,7 @@ final class Prober {
             let made = try gate.sockets(inside: namespace, .stream, count: 1)
             guard let taken = made.take(0) else { return false }
             let socket = SharedDescriptor(taken)
+            try InternetSocket.bind(socket.descriptor, Self.asker)
             if try InternetSocket.connect(
                 socket.descriptor, to: .loopback(port: UInt16(truncatingIfNeeded: slot.port)))
             {
