@@ -37,23 +37,25 @@ extension GatewayService {
     }
 
     /// Makes an entrance, as far as it is not there: at the declared ports, or at others where those are
-    /// taken.
+    /// taken, or will be.
     private func enter(
         _ id: InstanceID, _ slots: [RelayedSlot], _ entrance: FamilyEntrance
     ) async throws(Fault) {
-        do throws(Fault) {
-            try await open(id, slots, entrance)
-        } catch {
-            guard error.code == .alreadyExists, !entrance.isShifted else { throw error }
-            // Somebody may have asked for the same meanwhile, and have it.
-            let now = relay.reachable(id, inside: entrance.inside)
-            guard !slots.allSatisfy({ now.contains($0.key) }) else { return }
-            relay.close(id, inside: entrance.inside)
-            var shifted = entrance
-            shifted.isShifted = true
-            try await open(id, slots, shifted)
-            tell(.shifted(id, inside: entrance.inside))
+        if entrance.isShifted || !machine.areAwaited(slots, inside: entrance.inside) {
+            do throws(Fault) {
+                return try await open(id, slots, entrance)
+            } catch {
+                guard error.code == .alreadyExists, !entrance.isShifted else { throw error }
+            }
         }
+        // Somebody may have asked for the same meanwhile, and have it.
+        let now = relay.reachable(id, inside: entrance.inside)
+        guard !slots.allSatisfy({ now.contains($0.key) }) else { return }
+        relay.close(id, inside: entrance.inside)
+        var shifted = entrance
+        shifted.isShifted = true
+        try await open(id, slots, shifted)
+        tell(.shifted(id, inside: entrance.inside))
     }
 
     private func open(

@@ -236,6 +236,15 @@ extension RegistryMachine {
         return one.entrance(inside: sibling, FamilyAddress.inSibling(one.number))
     }
 
+    /// Whether ports are declared slots of an instance that may not listen on them yet: where an
+    /// entrance took one first, the service could not have it.
+    package func areAwaited(_ slots: [RelayedSlot], inside holder: InstanceID) -> Bool {
+        guard let record = records[holder], record.stage == .accepted,
+            record.state.phase != .ready
+        else { return false }
+        return record.slots.contains { own in slots.contains { $0.key == own.key } }
+    }
+
     /// The entrance is there.
     package mutating func introduced(_ id: InstanceID, to sibling: InstanceID) -> Step {
         var step = Step()

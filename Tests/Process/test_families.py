@@ -1,6 +1,7 @@
 """Families on a real node: who reaches whom at which address, what all of them may have together, who
 ends before whom, and what of it outlives the gateway."""
 
+import os
 import socket
 import subprocess
 import threading
@@ -285,6 +286,36 @@ def test_a_port_that_the_parent_has_itself_on_all_addresses_is_another_there(
     wait_until(
         lambda: parent.run(f"/peer datagram {address.host} {address.port}") == ("one\n", 0), 120,
         "the child is reached at the same port again")
+
+
+def test_a_port_that_the_parent_declares_is_left_to_it_until_it_has_it(node):
+    listening = f"exec /bin/busybox nc -ll -p {PORT} -e /bin/busybox cat"
+    own = [{"port": PORT, "transport": "tcp"}]
+    late = node.import_box(*boxes.script_box(
+        "until [ -e /go ]; do /bin/busybox sleep 0.05; done", listening, api=own))
+    prompt = node.import_box(*boxes.script_box(listening, api=own))
+    request = w.gateway.StartServiceRequest(
+        key=os.urandom(16), service=late.service_id.hex(), ready_deadline_ms=180_000)
+    with node.connect("gateway-broker", "GatewayBroker") as connection:
+        items = connection.stream("GatewayBroker.StartService", request, deadline=180)
+        parent = next(items).accepted.instance_id
+        running = next(one.changed for one in items
+                       if one.changed.state.phase == w.sandbox.PHASE_STARTING)
+        assert running.instance_id == parent
+        try:
+            child = node.start_service(
+                prompt.service_id, memory_bytes=16 * MEBIBYTE, disk_bytes=16 * MEBIBYTE,
+                processes=64, parent=w.gateway.InstanceReference(instance=parent.hex()))
+            address = the_address(child, parent)
+            assert (address.host, address.port) == ("10.64.1.0", PORT + 20_000)
+            [record] = node.base.rglob(f"instances/{parent.hex()}/witness")
+            pid = record.read_text().split()[0]
+            Path(f"/proc/{pid}/root/go").touch()
+            [*_, last] = items
+            assert last.started.instance.state.phase == w.sandbox.PHASE_READY
+        finally:
+            connection.call("GatewayBroker.StopService", w.gateway.StopServiceRequest(
+                instance=w.gateway.InstanceReference(instance=parent.hex())), deadline=PATIENCE)
 
 
 def test_counts_are_exact_over_a_stopped_gateway_and_at_the_end(node, service):
