@@ -128,10 +128,7 @@ struct RelayDatagramTests {
     @Test("goes on after a datagram nobody took")
     func refused() throws {
         let service = try DatagramBench()
-        let free = try InternetSocket.make(kind: .datagram)
-        try InternetSocket.bind(free, .loopback(port: 0))
-        let port = try InternetSocket.localEndpoint(free).port
-        _ = consume free
+        let port = try freePort()
         let slots = try service.bench.relay.open(
             service.bench.id, slots: [RelayedSlot(port: port, transport: .udp)])
         let client = try service.dial(try #require(slots.first).hostPort)
@@ -148,6 +145,20 @@ struct RelayDatagramTests {
         }
         #expect(got?.first == 2)
         service.bench.relay.closeAll()
+    }
+
+    /// One that nobody has, below those that a socket is given which asks for any: it stays free.
+    private func freePort() throws -> UInt16 {
+        while true {
+            let port = UInt16.random(in: 10_000..<30_000)
+            let socket = try InternetSocket.make(kind: .datagram)
+            do throws(Errno) {
+                try InternetSocket.bind(socket, .loopback(port: port))
+                return port
+            } catch {
+                guard error == .addressInUse else { throw error }
+            }
+        }
     }
 
     @Test("a tunnel carries datagrams one by one, and ends with its holder's end")
