@@ -34,7 +34,7 @@ def test_asking_never_opens_the_slot_itself(node):
                 [state] = [one for one in supervisor.list() if one.instance_id == instance]
                 return state.phase
             wait_until(lambda: phase() == w.sandbox.PHASE_STARTING, 60, "it runs")
-            [record] = node.base.rglob(f"instances/{instance.hex()}/witness")
+            record = node.state / "sandbox-supervisor/instances" / instance.hex() / "witness"
             pid = record.read_text().split()[0]
             subprocess.run(
                 ["nsenter", f"--net=/proc/{pid}/ns/net", "sh", "-c",

@@ -308,7 +308,7 @@ def test_a_port_that_the_parent_declares_is_left_to_it_until_it_has_it(node):
                 processes=64, parent=w.gateway.InstanceReference(instance=parent.hex()))
             address = the_address(child, parent)
             assert (address.host, address.port) == ("10.64.1.0", PORT + 20_000)
-            [record] = node.base.rglob(f"instances/{parent.hex()}/witness")
+            record = node.state / "sandbox-supervisor/instances" / parent.hex() / "witness"
             pid = record.read_text().split()[0]
             Path(f"/proc/{pid}/root/go").touch()
             [*_, last] = items
