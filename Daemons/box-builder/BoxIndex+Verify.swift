@@ -99,7 +99,30 @@ extension BoxIndex {
                 let changed = try Self.columns(database).symmetricDifference(made).sorted()
                     .prefix(Self.complaintsMax).map { "the column \($0)" }
                 return checked.filter { $0 != "ok" } + dangling + changed
+                    + (try Self.unreadable(database))
             }
+        }
+    }
+
+    /// The indexes with entries that cannot be read. `integrity_check` looks for each row in them, and takes
+    /// an entry whose head is cut short for the row's, as its first fields are: whoever reads it by that index
+    /// meets an error, or nothing where a value must be.
+    private static func unreadable(_ database: Database) throws -> [String] {
+        let readings = try Row.fetchAll(
+            database,
+            sql: """
+                SELECT list.name AS name,
+                    'SELECT count(*) FROM "' || kind.name || '" INDEXED BY "' || list.name || '" WHERE '
+                    || group_concat('typeof("' || field.name || '") = ''null''', ' OR ') AS reading
+                FROM sqlite_schema AS kind, pragma_index_list(kind.name) AS list,
+                    pragma_index_xinfo(list.name) AS field, pragma_table_info(kind.name) AS made
+                WHERE kind.type = 'table' AND list.origin <> 'pk' AND made.name = field.name
+                    AND made."notnull"
+                GROUP BY list.name
+                """)
+        return readings.compactMap { reading in
+            let lacking = try? Int.fetchOne(database, sql: reading["reading"])
+            return lacking == 0 ? nil : "entries of the index \(reading["name"] as String)"
         }
     }
 

@@ -196,11 +196,13 @@ def test_no_bit_of_the_index_that_means_something_is_altered_unseen(scratch):
     assert len(said["box"][1]) == 2 and len(said["hold"][1]) == 2
     # Where the rows are, more often than in the rest, which is mostly empty.
     used = [offset for offset in range(len(whole)) if whole[offset]]
+    # In the head of an index's entry (object 9, box 1): with it SQLite's own check finds nothing wrong.
+    cut = whole.index(bytes([4, 3, 1, 9, 9])) + 1
     altered = found = turn = 0
     # LIMIT: some bits mean nothing; where those were many by chance, there are more turns.
     while turn < 80 or (altered <= 20 and turn < 800):
         turn += 1
-        offset, bit = source.choice(used), 1 << source.randrange(8)
+        offset, bit = (cut, 1) if turn == 1 else (source.choice(used), 1 << source.randrange(8))
         bad = bytearray(whole)
         bad[offset] ^= bit
         copy = scratch / "copy.sqlite"
