@@ -44,15 +44,11 @@ extension BoxBuilderService: BoxBuilderHandler {
         try await importBox(request, descriptors: descriptors, context: context, items: items)
     }
 
-    /// A tag that a caller gives.
+    /// A tag that a caller gives, or none.
     static func check(tag: String) throws(Fault) {
-        guard tag.utf8.count <= ServiceDescription.tagBytesMax else {
-            throw .tooLarge(
-                subject: "tag", limit: UInt64(ServiceDescription.tagBytesMax),
-                actual: UInt64(tag.utf8.count))
-        }
-        guard !tag.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
-            throw .invalid(.badName, subject: "tag")
+        guard !tag.isEmpty else { return }
+        if let refusal = ServiceDescription.refusal(ofTag: tag, at: "tag") {
+            throw StoreFault.description(refusal)
         }
     }
 

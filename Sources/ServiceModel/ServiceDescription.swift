@@ -18,9 +18,6 @@ package struct ServiceDescription: Equatable, Sendable {
     // LIMIT: of each list in a description: slots, networks, protocols, variables. A slot is a
     // listener of the node.
     package static let listMax = 256
-
-    // LIMIT: bytes of a tag, as in ImportBoxRequest.
-    package static let tagBytesMax = 128
 }
 
 /// Why a description is refused.
@@ -131,14 +128,7 @@ extension DescriptionObject {
         case let value?: tags = try texts(value, path(key))
         }
         for tag in tags {
-            guard !tag.isEmpty, !tag.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
-                throw DescriptionError(.badName, key: path(key))
-            }
-            guard tag.utf8.count <= ServiceDescription.tagBytesMax else {
-                throw DescriptionError(
-                    .tooLarge, key: path(key), limit: UInt64(ServiceDescription.tagBytesMax),
-                    actual: UInt64(tag.utf8.count))
-            }
+            if let refusal = ServiceDescription.refusal(ofTag: tag, at: path(key)) { throw refusal }
         }
         return tags
     }

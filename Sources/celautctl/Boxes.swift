@@ -13,12 +13,13 @@ struct Boxes: ParsableCommand {
         subcommands: [
             List.self, Inspect.self, Remove.self, Verify.self, Export.self, Import.self, Send.self,
             Receive.self, Diff.self, CodecList.self,
-        ])
+        ],
+        aliases: ["box"])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists the boxes of the node.",
-            discussion: "Example:\n  celautctl boxes list --format json")
+            discussion: "Example:\n  celautctl boxes list --format json", aliases: ["ls"])
 
         @OptionGroup var options: NodeOptions
 
@@ -30,7 +31,9 @@ struct Boxes: ParsableCommand {
                 }.map(BoxReport.init)
                 switch format {
                 case .json: Printer.json(boxes)
-                case .table: Printer.table(BoxReport.headings, boxes.map(\.row))
+                case .table:
+                    // The tags give way first, then the entrypoint.
+                    Printer.table(BoxReport.headings, boxes.map(\.row), yielding: [1, 5])
                 }
                 return .success
             }
@@ -128,7 +131,7 @@ struct Boxes: ParsableCommand {
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Removes a box, and what no other box needs.",
-            discussion: "Example:\n  celautctl boxes remove redis")
+            discussion: "Example:\n  celautctl boxes remove redis", aliases: ["rm"])
 
         @Argument(help: "The box: its id, a prefix of 8 digits or more, or a tag.")
         var box: String

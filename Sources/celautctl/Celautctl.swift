@@ -26,6 +26,21 @@ struct Celautctl: ParsableCommand {
             Top.self, Stats.self, Update.self, Restart.self, Doctor.self, Config.self,
             VersionCommand.self,
         ])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            let isWrong = exitCode(for: error) == .validationFailure
+            let words = CommandLine.arguments.dropFirst()
+            if isWrong, let unknown = UnknownCommand(in: words, of: self) {
+                Printer.complain(unknown.complaint)
+                Process.exit(ExitCode.usage.rawValue)
+            }
+            exit(withError: error)
+        }
+    }
 }
 
 /// What every command of a running node takes.

@@ -64,7 +64,8 @@ struct Clients: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Lists the clients.", discussion: "Example:\n  celautctl clients list")
+            abstract: "Lists the clients.", discussion: "Example:\n  celautctl clients list",
+            aliases: ["ls"])
 
         @OptionGroup var options: NodeOptions
 

@@ -8,7 +8,8 @@ import Syscalls
 struct Ps: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lists instances.",
-        discussion: "Examples:\n  celautctl ps\n  celautctl ps --all --format json")
+        discussion: "Examples:\n  celautctl ps\n  celautctl ps --all --format json",
+        aliases: ["instances"])
 
     @Flag(name: .shortAndLong, help: "Those that ended, too.")
     var all = false

@@ -42,7 +42,7 @@ struct Networks: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists the networks the node names and those that instances declare.",
-            discussion: "Example:\n  celautctl networks list")
+            discussion: "Example:\n  celautctl networks list", aliases: ["ls"])
 
         @OptionGroup var options: NodeOptions
 

@@ -15,8 +15,13 @@ package enum Printer {
     }
 
     static func emit(_ bytes: [UInt8], to stream: Terminal.Stream) {
+        let failure = Terminal.write(bytes, to: stream)
+        // Where nobody hears a complaint, the exit code still says how the command ended.
+        guard let failure, stream == .output else { return }
         // A reader that went away (`| head`) ends the command quietly, as it does for others.
-        if !Terminal.write(bytes, to: stream) { Process.exit(0, now: true) }
+        if failure == .brokenPipe { Process.exit(0, now: true) }
+        note("celautctl: The standard output cannot be written: \(failure).")
+        Process.exit(ExitCode.cannotMake.rawValue, now: true)
     }
 
     static func complain(_ complaint: Complaint, as format: NodeOptions.Format = .table) {
@@ -38,11 +43,17 @@ package enum Printer {
     }
 
     /// Columns as wide as their widest cell, left-aligned, the last one unpadded.
-    static func table(_ headings: [String], _ rows: [[String]]) {
-        for row in aligned([headings] + rows) { line(row) }
+    ///
+    /// - Parameter yielding: the columns that are shortened, one after the other, where the terminal is
+    ///   too narrow for all. A file or a pipe gets everything.
+    static func table(_ headings: [String], _ rows: [[String]], yielding: [Int] = []) {
+        let columns = yielding.isEmpty ? nil : Terminal.columns(.output)
+        for row in aligned([headings] + rows, within: columns, yielding: yielding) { line(row) }
     }
 
-    package static func aligned(_ given: [[String]]) -> [String] {
+    package static func aligned(
+        _ given: [[String]], within columns: Int? = nil, yielding: [Int] = []
+    ) -> [String] {
         // A line's end in a cell would look like a row.
         let rows = given.map { $0.map { Words.printable($0) } }
         var widths: [Int] = []
@@ -52,12 +63,31 @@ package enum Printer {
                 widths[column] = max(widths[column], cell.count)
             }
         }
+        if let columns {
+            var excess = widths.reduce(2 * (widths.count - 1), +) - columns
+            for column in yielding where excess > 0 && widths[column] > shortenedMin {
+                let width = max(shortenedMin, widths[column] - excess)
+                excess -= widths[column] - width
+                widths[column] = width
+            }
+        }
         return rows.map { row in
-            row.enumerated().map { column, cell in
-                column == row.count - 1
+            row.enumerated().map { column, whole in
+                let cell = shortened(whole, to: widths[column])
+                return column == row.count - 1
                     ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
             }.joined(separator: "  ")
         }
+    }
+
+    // LIMIT: characters that are left of a cell at least: both ends of it can still be told.
+    private static let shortenedMin = 15
+
+    /// Without its middle: what differs in paths and in names of images stands at either end.
+    private static func shortened(_ text: String, to count: Int) -> String {
+        guard text.count > count else { return text }
+        let end = (count - 1) / 2
+        return text.prefix(count - 1 - end) + "…" + text.suffix(end)
     }
 }
 

@@ -111,6 +111,11 @@ struct ReasonWords {
                 "is not a program that can be executed",
                 "Make it executable before packing: chmod +x"
             )
+        case .badName where fault.subject == "tag" && fault.actual > 0:
+            (
+                "has \(fault.actual) hexadecimal digits, as the id of a box has: it would be taken for one",
+                "Choose another tag"
+            )
         case .badName where fault.subject == "tag":
             (
                 "is not a name: it is empty, or has a space or a control character in it",

@@ -74,6 +74,27 @@ import celautctl
         #expect(rows == ["NAME    SIZE", "a       1", "longer  22"])
     }
 
+    @Test("A table that does not fit a terminal is shortened where it may be, as much as needed")
+    func narrow() {
+        let name = "registry.example/images/web-server:1.2"
+        let rows = [
+            ["ID", "TAGS", "SIZE", "ENTRYPOINT"], ["0123456789abcdef", name, "3 B", "/bin/serve"],
+        ]
+        #expect(Printer.aligned(rows, within: nil, yielding: [1, 3])[1].contains(name))
+        #expect(Printer.aligned(rows, within: 74, yielding: [1, 3]) == Printer.aligned(rows))
+        for columns in [51, 60, 73] {
+            let lines = Printer.aligned(rows, within: columns, yielding: [1, 3])
+            #expect(lines[1].count == columns, "\(lines)")
+            #expect(lines[1].contains("registr") && lines[1].contains("1.2  3 B   /bin/serve"))
+            #expect(lines[0].contains("  SIZE  ENTRYPOINT"))
+        }
+        // Nothing is left to be shortened: everything else stays whole.
+        let least = Printer.aligned(rows, within: 10, yielding: [1, 3])[1]
+        #expect(least == "0123456789abcdef  registr…ver:1.2  3 B   /bin/serve")
+        let path = [["a", "/opt/application/bin/serve"]]
+        #expect(Printer.aligned(path, within: 20, yielding: [0, 1]) == ["a  /opt/app…in/serve"])
+    }
+
     @Test(
         "A command ends as its service did",
         arguments: [

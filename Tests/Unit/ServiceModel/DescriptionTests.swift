@@ -50,6 +50,8 @@ struct DescriptionTests {
             (#""envs": ["A=B"]"#, .badName, "envs.A=B"),
             (#""config_declaration": {"path": [".."]}"#, .badName, "config_declaration.path"),
             (#""tag": "two words""#, .badName, "tag"),
+            (#""tag": "\#(String(repeating: "ab", count: 32))""#, .badName, "tag"),
+            (#""tag": ["a", "\#(String(repeating: "AB", count: 32))"]"#, .badName, "tag"),
             (
                 #""api": [{"port": 1, "mu_per_call": {"g": 1}, "methods": {"f": {}}}]"#,
                 .unknownKey, "api[0].mu_per_call.g"
