@@ -29,14 +29,16 @@ package enum Terminal {
     }
 
     /// Writes text, all of it. Errors of a standard stream that nobody reads are not ours to mend:
-    /// false, and the caller decides.
+    /// the caller decides.
+    ///
+    /// - Returns: nil where all is written.
     @discardableResult
-    package static func write(_ text: String, to stream: Stream) -> Bool {
+    package static func write(_ text: String, to stream: Stream) -> Errno? {
         write(Array(text.utf8), to: stream)
     }
 
     @discardableResult
-    package static func write(_ bytes: [UInt8], to stream: Stream) -> Bool {
+    package static func write(_ bytes: [UInt8], to stream: Stream) -> Errno? {
         var written = 0
         while written < bytes.count {
             // SAFETY: the kernel reads inside the array, from where the last call ended.
@@ -46,11 +48,11 @@ package enum Terminal {
             }
             if count == -1 {
                 if errno == EINTR { continue }
-                return false
+                return Errno(code: errno)
             }
             written += count
         }
-        return true
+        return nil
     }
 
     /// Another descriptor of a standard stream; nil when it is closed.

@@ -133,6 +133,16 @@ def test_an_export_to_a_full_disk_or_a_reader_that_goes_says_so_and_leaves_no_fi
     assert (head.returncode, head.stdout.strip(), head.stderr) == (0, b"100", b"")
 
 
+def test_an_answer_that_cannot_be_written_is_no_success_and_a_failure_nobody_hears_is_one(node, box):
+    with open("/dev/full", "wb") as full:
+        for words, streams, code in [
+                (["list"], {"stdout": full, "stderr": subprocess.PIPE}, 73),
+                (["inspect", "none"], {"stdout": subprocess.PIPE, "stderr": full}, 66)]:
+            done = subprocess.run([CELAUTCTL, "boxes", *words, "--runtime", node.runtime], timeout=60, **streams)
+            assert done.returncode == code, (words, done)
+            assert b"ENOSPC" in (done.stderr or b"ENOSPC"), done
+
+
 @pytest.mark.parametrize("what, told", [
     ("folder", "is a folder"), ("device", "is a device"), ("nothing", "cannot be read"),
     ("text", "none of the codecs"), ("empty", "ends before its end")])
