@@ -6,7 +6,7 @@ import Syscalls
 ///
 /// Keeps true: the machine's own apt and dpkg are not touched, only their sources and keys are read;
 /// a package goes in only with the digest that the lock, or Debian's signed index, has for it.
-struct PackDebian {
+package struct PackDebian {
     let names: [String]
     let essential: Bool
     /// "linux/amd64".
@@ -38,11 +38,19 @@ struct PackDebian {
         self.keepsOwners = keepsOwners && Process.effectiveUID == 0
         self.tool = tool
         self.debian = debian
-        let home = Process.environment("HOME") ?? ""
+        cache = Self.cache(
+            of: Process.effectiveUID, home: Process.environment("HOME"),
+            cacheHome: Process.environment("XDG_CACHE_HOME"))
+    }
+
+    /// Where a user's downloads are. A variable that is no absolute path says nothing (XDG Base Directory
+    /// Specification, "Environment variables").
+    package static func cache(of user: UInt32, home: String?, cacheHome: String?) -> String {
+        func absolute(_ path: String?) -> String? { path?.first == "/" ? path : nil }
         let base =
-            Process.environment("XDG_CACHE_HOME")
-            ?? (home.hasPrefix("/") ? "\(home)/.cache" : "/var/tmp/celaut-\(Process.effectiveUID)")
-        cache = "\(base)/celaut/debian"
+            absolute(cacheHome) ?? absolute(home).map { "\($0)/.cache" }
+            ?? "/var/tmp/celaut-\(user)"
+        return "\(base)/celaut/debian"
     }
 
     /// Makes the tree in a folder.

@@ -60,6 +60,18 @@ struct PackConfigTests {
 
 @Suite("A list of Debian packages")
 struct DebianPackageTests {
+    @Test(
+        "keeps its downloads where the user's caches are, and never at a relative place",
+        arguments: [
+            ("/home/a", nil, "/home/a/.cache"), ("/home/a", "/c", "/c"), (nil, "/c", "/c"),
+            ("/home/a", "", "/home/a/.cache"), ("/home/a", "c", "/home/a/.cache"),
+            ("", nil, "/var/tmp/celaut-7"), (nil, nil, "/var/tmp/celaut-7"),
+        ] as [(String?, String?, String)])
+    func cache(home: String?, cacheHome: String?, base: String) {
+        let found = PackDebian.cache(of: 7, home: home, cacheHome: cacheHome)
+        #expect(found == "\(base)/celaut/debian")
+    }
+
     private let packages = DebianPackage.read(
         """
         Package: app
