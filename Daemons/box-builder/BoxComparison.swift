@@ -139,9 +139,9 @@ package struct BoxComparison {
         private mutating func compare(
             _ left: [ExtendedAttribute], _ right: [ExtendedAttribute], _ path: String
         ) {
-            let one = Dictionary(left.map { ($0.name, $0.value) }) { $1 }
-            let other = Dictionary(right.map { ($0.name, $0.value) }) { $1 }
-            for name in Set(one.keys).union(other.keys).sorted() {
+            let one = TextMap(left.map { ($0.name, $0.value) })
+            let other = TextMap(right.map { ($0.name, $0.value) })
+            for name in Set((one.keys + other.keys).map { ExactText($0) }).sorted().map(\.text) {
                 changed(
                     path, "xattr:\(name)", one[name].map { Hexadecimal.text($0) } ?? "",
                     other[name].map { Hexadecimal.text($0) } ?? "",
@@ -153,7 +153,7 @@ package struct BoxComparison {
             _ path: String, _ attribute: String, _ left: String, _ right: String,
             kind: DifferenceKind = .changed
         ) {
-            guard left != right || kind != .changed else { return }
+            guard !left.utf8.elementsEqual(right.utf8) || kind != .changed else { return }
             add(kind, path, attribute: attribute, left, right)
         }
 
@@ -162,15 +162,15 @@ package struct BoxComparison {
         mutating func compare(
             _ left: [SpecificationFields.Field], _ right: [SpecificationFields.Field]
         ) {
-            let one = Dictionary(left.map { ($0.path, $0.value) }) { $1 }
-            let other = Dictionary(right.map { ($0.path, $0.value) }) { $1 }
-            var told: Set<String> = []
-            for field in left + right where told.insert(field.path).inserted {
+            let one = TextMap(left.map { ($0.path, $0.value) })
+            let other = TextMap(right.map { ($0.path, $0.value) })
+            var told: Set<ExactText> = []
+            for field in left + right where told.insert(ExactText(field.path)).inserted {
                 switch (one[field.path], other[field.path]) {
                 case (let value?, nil): add(.removed, field.path, isField: true, value, "")
                 case (nil, let value?): add(.added, field.path, isField: true, "", value)
-                case (let value, let second) where value != second:
-                    add(.changed, field.path, isField: true, value ?? "", second ?? "")
+                case (let value?, let second?) where !value.utf8.elementsEqual(second.utf8):
+                    add(.changed, field.path, isField: true, value, second)
                 default: continue
                 }
             }

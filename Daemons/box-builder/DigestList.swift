@@ -1,4 +1,5 @@
 import Interfaces
+import ServiceModel
 import Syscalls
 
 /// Digests one behind the other, 32 bytes each, in a file that nobody changes: how lists travel that
@@ -7,7 +8,7 @@ enum DigestList {
     static let digestBytes = 32
 
     // LIMIT: digests in a list: as many as a tree has entries. 12.8 MB, held while it is worked on.
-    static let digestsMax = TreeBuilder.entriesMax
+    static let digestsMax = FileTree.entriesMax
 
     static func read(_ list: borrowing Descriptor) throws(Fault) -> [ArraySlice<UInt8>] {
         let bytes: [UInt8]

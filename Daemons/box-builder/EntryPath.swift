@@ -1,25 +1,6 @@
 package import Interfaces
 import ServiceModel
 
-/// A name in a directory. Two are equal when their bytes are: text is equal here where people would
-/// see the same letters, and the kernel keeps both.
-struct EntryName: Hashable {
-    let text: String
-
-    init(_ text: String) {
-        self.text = text
-    }
-
-    static func == (left: EntryName, right: EntryName) -> Bool {
-        left.text == right.text && left.text.utf8.elementsEqual(right.text.utf8)
-    }
-
-    func hash(into hasher: inout Hasher) {
-        // Equal bytes are equal text.
-        hasher.combine(text)
-    }
-}
-
 /// A name in an archive as the names of the tree it leads through.
 ///
 /// Keeps true: no name is empty, ".", "..", has a NUL or a slash, or is longer than the kernel takes;
@@ -35,7 +16,7 @@ package struct EntryPath: Equatable, Sendable {
     package let names: [String]
 
     /// The last; nil for the root.
-    var name: EntryName? { names.last.map { EntryName($0) } }
+    var name: ExactText? { names.last.map { ExactText($0) } }
 
     /// Slashes between, none before; "." for the root.
     package var text: String { names.isEmpty ? "." : names.joined(separator: "/") }

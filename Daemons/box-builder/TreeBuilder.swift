@@ -9,19 +9,14 @@ package import ServiceModel
 /// whatever is there, and its whiteouts take away only what is below it, wherever they stand in it.
 /// Directories that are only named on the way to something are made.
 package final class TreeBuilder {
-    // LIMIT: entries of a tree, those made on the way counted. Ten times a large distribution's
-    // root; 150 bytes each stay within the 64 MiB an import may use. Past it TOO_MANY_ENTRIES.
-    package static let entriesMax = 400_000
-    // LIMIT: bytes of all names, link targets and attributes, which 400,000 names of 255 bytes
-    // would take past those 64 MiB.
-    package static let nameBytesTotalMax = 24 << 20
-    // LIMIT: links followed on the way to an entry of a layer, as the kernel's MAXSYMLINKS.
+    // LIMIT: links followed on the way to an entry of a layer, as the kernel's MAXSYMLINKS. All are
+    // counted: each may lead through the next one twice, and forty in a row through a million million.
     private static let linksMax = 40
 
     final class Directory {
         var attributes = FileAttributes.directory
         var extended: [ExtendedAttribute] = []
-        var children: [EntryName: Child] = [:]
+        var children: [ExactText: Child] = [:]
         /// The last layer that named it, or something in it.
         var layer: Int
         /// An entry named it, and not only what is in it.
@@ -166,9 +161,9 @@ package final class TreeBuilder {
     /// Charges what an entry has beside its name.
     private func count(bytes: Int, _ path: EntryPath) throws(Fault) {
         nameBytes += bytes
-        guard nameBytes <= Self.nameBytesTotalMax else {
+        guard nameBytes <= FileTree.textBytesMax else {
             throw .invalid(
-                .tooManyEntries, subject: path.text, limit: UInt64(Self.nameBytesTotalMax),
+                .tooManyEntries, subject: path.text, limit: UInt64(FileTree.textBytesMax),
                 actual: UInt64(nameBytes))
         }
     }
@@ -191,7 +186,7 @@ package final class TreeBuilder {
         for (name, child) in directory.children { prune(child, name, of: directory) }
     }
 
-    private func prune(_ child: Child, _ name: EntryName, of parent: Directory) {
+    private func prune(_ child: Child, _ name: ExactText, of parent: Directory) {
         if isTouched(child), case .directory(let below) = child.content {
             for (name, child) in below.children { prune(child, name, of: below) }
         } else if child.layer < layer {
@@ -200,7 +195,7 @@ package final class TreeBuilder {
         }
     }
 
-    private func forget(_ child: Child, _ name: EntryName) {
+    private func forget(_ child: Child, _ name: ExactText) {
         entries -= 1
         nameBytes -= name.text.utf8.count
         guard case .directory(let below) = child.content else { return }
@@ -230,7 +225,7 @@ package final class TreeBuilder {
 
     /// Makes room for a directory: what stands there goes if it is of a layer below.
     private func clear(
-        _ name: EntryName, of parent: Directory, _ path: EntryPath
+        _ name: ExactText, of parent: Directory, _ path: EntryPath
     ) throws(Fault) {
         guard let child = parent.children[name] else { return }
         guard child.layer < layer else { throw Self.twice(path.text) }
@@ -240,23 +235,32 @@ package final class TreeBuilder {
 
     /// The directory there; made, with those above it, where there is none.
     private func directory(
-        _ names: ArraySlice<String>, _ path: EntryPath, links: Int = 0
+        _ names: ArraySlice<String>, _ path: EntryPath
+    ) throws(Fault) -> Directory {
+        var links = Self.linksMax
+        return try directory(names, path, &links)
+    }
+
+    /// - Parameter links: how many may still be followed.
+    private func directory(
+        _ names: ArraySlice<String>, _ path: EntryPath, _ links: inout Int
     ) throws(Fault) -> Directory {
         var current = root
         for (depth, name) in names.enumerated() {
-            switch current.children[EntryName(name)]?.content {
+            switch current.children[ExactText(name)]?.content {
             case .directory(let below):
                 current = below
                 current.layer = layer
             case .link(let target, _, _) where isLayered:
                 // A layer may name a file by way of a link of one below, as when it was made.
-                guard links < Self.linksMax else { throw Self.twice(path.text) }
+                guard links > 0 else { throw Self.twice(path.text) }
+                links -= 1
                 let way = EntryPath.names(target)
-                current = try directory(way[...], path, links: links + 1)
+                current = try directory(way[...], path, &links)
             case .file, .link:
                 throw Self.twice(names.prefix(depth + 1).joined(separator: "/"))
             case nil:
-                current = try directory(at: EntryName(name), of: current, path)
+                current = try directory(at: ExactText(name), of: current, path)
             }
         }
         return current
@@ -264,7 +268,7 @@ package final class TreeBuilder {
 
     /// The directory of that name, made where there is none.
     private func directory(
-        at name: EntryName, of parent: Directory, _ path: EntryPath
+        at name: ExactText, of parent: Directory, _ path: EntryPath
     ) throws(Fault) -> Directory {
         if case .directory(let there) = parent.children[name]?.content {
             there.layer = layer
@@ -279,39 +283,48 @@ package final class TreeBuilder {
     /// The directory there, links followed where layers may; nil where there is none.
     private func found(_ names: ArraySlice<String>) -> Directory? {
         if names.isEmpty { return root }
-        if case .directory(let directory) = child(at: Array(names), following: true)?.content {
+        var links = Self.linksMax
+        if case .directory(let directory) = child(at: names, following: true, &links)?.content {
             return directory
         }
         return nil
     }
 
+    /// What is there itself, links on the way to it followed where layers may.
+    private func child(at names: [String]) -> Child? {
+        var links = Self.linksMax
+        return child(at: names[...], following: false, &links)
+    }
+
+    /// - Parameters:
+    ///   - following: the last name is followed, too.
+    ///   - links: how many may still be followed.
     private func child(
-        at names: [String], following: Bool = false, links: Int = 0
+        at names: ArraySlice<String>, following: Bool, _ links: inout Int
     ) -> Child? {
         var current = Child(content: .directory(root), layer: 0)
         for (index, name) in names.enumerated() {
             guard case .directory(let directory) = current.content,
-                let next = directory.children[EntryName(name)]
+                let next = directory.children[ExactText(name)]
             else { return nil }
             current = next
             let isOnTheWay = index + 1 < names.count || following
             if case .link(let target, _, _) = next.content, isLayered, isOnTheWay {
-                guard links < Self.linksMax else { return nil }
+                guard links > 0 else { return nil }
+                links -= 1
                 let way = EntryPath.names(target)
-                guard let end = child(at: way, following: true, links: links + 1) else {
-                    return nil
-                }
+                guard let end = child(at: way[...], following: true, &links) else { return nil }
                 current = end
             }
         }
         return current
     }
 
-    private func countEntry(_ name: EntryName, _ path: EntryPath) throws(Fault) {
+    private func countEntry(_ name: ExactText, _ path: EntryPath) throws(Fault) {
         entries += 1
-        guard entries <= Self.entriesMax else {
+        guard entries <= FileTree.entriesMax else {
             throw .invalid(
-                .tooManyEntries, subject: path.text, limit: UInt64(Self.entriesMax),
+                .tooManyEntries, subject: path.text, limit: UInt64(FileTree.entriesMax),
                 actual: UInt64(entries))
         }
         try count(bytes: name.text.utf8.count, path)

@@ -1,4 +1,5 @@
 import Interfaces
+import ServiceModel
 import Syscalls
 
 /// The directory at the end of a zip, as far as it must be put right before libarchive reads it
@@ -16,7 +17,7 @@ struct ZipDirectory: ~Copyable {
     private static let endBytesMax = 22 + 65_535
 
     // LIMIT: records looked at: as many as a tree may have, and the two documents.
-    private static let entriesMax = TreeBuilder.entriesMax + 8
+    private static let entriesMax = FileTree.entriesMax + 8
 
     private static let utf8Mark: UInt8 = 0x08
 

@@ -121,7 +121,7 @@ package struct JSONReader {
     private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
         offset += 1
         var members: [(key: String, value: JSONValue)] = []
-        var seen: Set<TextMap<Void>.Name> = []
+        var seen: Set<ExactText> = []
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object([]) }
         while true {

@@ -2,31 +2,18 @@
 /// sorted by their bytes. A dictionary of texts finds two spellings of one letter equal, and would
 /// drop one of them.
 package struct TextMap<Value> {
-    private var values: [Name: Value] = [:]
-
-    package struct Name: Hashable, Sendable {
-        package let text: String
-
-        package init(_ text: String) {
-            self.text = text
-        }
-
-        package static func == (left: Name, right: Name) -> Bool {
-            left.text.utf8.elementsEqual(right.text.utf8)
-        }
-
-        package func hash(into hasher: inout Hasher) {
-            // Over the bytes, as they are compared. A text's own hash is the same for all spellings of
-            // its letters: of twenty there are a million, and each would be looked for among all.
-            for byte in text.utf8 { hasher.combine(byte) }
-        }
-    }
+    private var values: [ExactText: Value] = [:]
 
     package init() {}
 
+    /// The last of two with one key counts.
+    package init(_ pairs: some Sequence<(String, Value)>) {
+        for (key, value) in pairs { self[key] = value }
+    }
+
     package subscript(_ key: String) -> Value? {
-        get { values[Name(key)] }
-        set { values[Name(key)] = newValue }
+        get { values[ExactText(key)] }
+        set { values[ExactText(key)] = newValue }
     }
 
     package var isEmpty: Bool { values.isEmpty }
@@ -34,8 +21,7 @@ package struct TextMap<Value> {
 
     /// Sorted by the bytes of the keys.
     package var sorted: [(key: String, value: Value)] {
-        values.map { (key: $0.text, value: $1) }
-            .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        values.sorted { $0.key < $1.key }.map { (key: $0.key.text, value: $0.value) }
     }
 
     package var keys: [String] { sorted.map(\.key) }
@@ -49,7 +35,7 @@ extension TextMap: Sequence {
 
 extension TextMap: ExpressibleByDictionaryLiteral {
     package init(dictionaryLiteral elements: (String, Value)...) {
-        for (key, value) in elements { self[key] = value }
+        self.init(elements)
     }
 }
 

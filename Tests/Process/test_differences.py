@@ -102,6 +102,24 @@ def test_every_field_of_a_description_that_is_changed_is_told(node, folder, part
         assert not any(one["left"].startswith("0x") for one in found), (path, found)
 
 
+def test_what_differs_in_its_spelling_alone_is_told(node, scratch):
+    """é is one letter or two to a program, and the same to most that compare texts."""
+    def packed(name, letter):
+        made = project(scratch / f"spelled-{name}", projects.described(
+            init={"entry_path": ["start"]}, prose=letter, envs=[letter]))
+        projects.write(made / "rootfs/start", "#!/start\n", 0o755)
+        os.setxattr(made / "rootfs/start", f"user.{letter}", b"1")
+        (made / "rootfs/link").symlink_to(letter)
+        return pack(node, made)["id"]
+    one, two = "\u00e9", "e\u0301"
+    found = told(node, packed("one", one), packed("two", two))
+    assert {(each["path"], each["attribute"], each["kind"]) for each in found} == {
+        ("/start", f"xattr:user.{one}", "removed"), ("/start", f"xattr:user.{two}", "added"),
+        ("/link", "link", "changed"), ("prose", "", "changed"),
+        (f"container.environment_variables.{one}", "", "removed"),
+        (f"container.environment_variables.{two}", "", "added")}
+
+
 def test_a_directory_that_is_no_longer_shared_is_all_that_is_told(node, folder):
     whole = pack(node, folder)["id"]
     less = {key: value for key, value in WHOLE.items() if key != "shared_filesystems"}

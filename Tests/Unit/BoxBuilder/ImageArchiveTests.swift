@@ -79,6 +79,22 @@ struct ImageArchiveTests {
         #expect(throws: Fault.self) { try loop.layout().imported() }
     }
 
+    @Test("follows no more links to a file than a kernel, however they lead through one another")
+    func linksThroughLinks() throws {
+        // Each leads through the next one twice: the first to the root, by 2^n - 1 of them.
+        func links(_ count: Int) -> Tar {
+            (1..<count).reduce(Tar().link("l0", "/")) { tar, number in
+                tar.link("l\(number)", "/l\(number - 1)/l\(number - 1)")
+            }
+        }
+        let few = Image(layers: [links(5), Tar().file("l4/x", "x").file("l4/.wh.l0", "")])
+        #expect(Paths.of(try few.layout().imported()) == ["l1", "l2", "l3", "l4", "x"])
+        let many = Image(layers: [links(40), Tar().file("l39/x", "x")])
+        #expect(throws: Fault.self) { try many.layout().imported() }
+        let whiteout = Image(layers: [links(40), Tar().file("l39/.wh.l0", "")])
+        #expect(try whiteout.layout().imported().count == 40)
+    }
+
     @Test("is refused for a blob that is not what its digest says, or as long as it says")
     func digests() throws {
         var image = Image(layers: [Tar().file("a", "")])
