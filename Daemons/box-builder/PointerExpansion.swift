@@ -82,6 +82,11 @@ struct PointerExpansion {
     // LIMIT: fields that hold something: three for each entry, and those around the tree.
     private static let lengthsMax = 3 * FileTree.entriesMax + 4
 
+    // LIMIT: bytes of all fields that hold nothing: names, attributes, what nobody here knows. Twice what the
+    // largest tree that is taken has; a block of them may stand in hundreds of thousands of directories,
+    // and each would be read before the first is given on. Past it TOO_LARGE.
+    private static let passedBytesMax: UInt64 = 128 << 20
+
     /// Takes a content whole, and gives its bytes to another, too.
     typealias Adopting = (
         _ content: ContentDigest, _ also: (ArraySlice<UInt8>) -> Void
@@ -183,6 +188,7 @@ struct PointerExpansion {
     /// Finds the expanded length of every field that holds something.
     private mutating func measure(_ file: PackageFile) throws(Fault) {
         var frames = [Frame(.service, file, 0..<file.bytes, inherited: nil)]
+        var passed: UInt64 = 0
         while var frame = frames.popLast() {
             guard frame.at < frame.end else {
                 guard let field = frame.field, var around = frames.popLast() else { continue }
@@ -194,7 +200,13 @@ struct PointerExpansion {
             let field = try frame.file.field(at: frame.at, before: frame.end)
             frame.at = field.whole.upperBound
             guard let payload = field.payload, let child = frame.kind.child(field.number) else {
-                frame.total += field.whole.upperBound - field.whole.lowerBound
+                let bytes = field.whole.upperBound - field.whole.lowerBound
+                frame.total += bytes
+                passed += bytes
+                guard passed <= Self.passedBytesMax else {
+                    throw .tooLarge(
+                        subject: "service", limit: Self.passedBytesMax, actual: passed)
+                }
                 frames.append(frame)
                 continue
             }

@@ -231,6 +231,18 @@ def test_a_tree_that_points_at_itself_or_at_nothing_is_refused(node):
     assert refused(node, wrong).code == "CORRUPT"
 
 
+def test_a_block_of_nothing_in_many_directories_is_not_read_in_each(node):
+    """The work is bounded by what is read, not by what came: with a block of a megabyte in each directory
+    that a tree may have, hours."""
+    nothing = blob(9, bytes(1 << 20))
+    name = hashlib.sha3_256(nothing).digest()
+    tree = branch("start", START, 0o100755) + b"".join(
+        blob(1, blob(1, f"d{n}") + blob(4, bee.pointer(name)) + identity.attributes(0o040755))
+        for n in range(140))
+    fault = refused(node, bee.package(bee.chunks(service(tree)), bee.block(nothing)))
+    assert (fault.code, fault.subject, fault.fault.limit) == ("TOO_LARGE", "service", 128 << 20)
+
+
 def test_a_file_that_looks_like_a_pointer_is_a_file_where_no_block_has_that_name(node):
     whole = service(branch("start", START, 0o100755) + branch("p", bee.pointer(b"p" * 32)))
     check(node, whole, whole)
