@@ -155,8 +155,8 @@ let package = Package(
         tests(
             "Unit", "Sandbox",
             [
-                "sandbox-supervisor", "sandbox-launcher", "LaunchPlan", "Interfaces", "Syscalls",
-                "Wire",
+                "sandbox-supervisor", "sandbox-launcher", "LaunchPlan", "Channel", "Interfaces",
+                "Syscalls", "Wire", protobuf,
             ]),
         tests(
             "Unit", "Gateway",

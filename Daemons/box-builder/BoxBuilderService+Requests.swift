@@ -116,6 +116,7 @@ extension BoxBuilderService: BoxBuilderHandler {
         let (record, parcel) = try await loop.runBlocking { () throws(Fault) in
             let (record, isNew) = try index.hold(request.box, for: request.holder)
             do throws(Fault) {
+                try Self.check(record, request)
                 return (record, try BoxRoot(store: store, index: index).open(record, isNew: isNew))
             } catch {
                 if isNew { try index.release(request.holder) }
@@ -126,6 +127,25 @@ extension BoxBuilderService: BoxBuilderHandler {
         reply.summary = record.summary
         reply.root = store.roots == .checkout ? .checkout : .layers
         return (reply, parcel)
+    }
+
+    /// What an earlier program does not know it would not do, and not say so.
+    private static func check(
+        _ record: BoxRecord, _ request: OpenBoxRequest
+    ) throws(Fault) {
+        guard !request.knowsReadOnly else { return }
+        let terms: TreeTerms
+        do throws(ProtoError) {
+            terms = try TreeTerms(in: record.service)
+        } catch {
+            throw Fault(.corrupt, reason: .malformed, subject: "service \(record.id)")
+        }
+        guard terms.isReadOnly else { return }
+        throw Fault(
+            .unsupported, subject: "read_only_filesystem",
+            lines: [
+                "gateway-broker is older than box-builder: restart it with the version of this one"
+            ])
     }
 
     package func releaseBox(

@@ -65,6 +65,14 @@ package enum GatewayFault {
         Fault(.unsupported, subject: subject, lines: offered)
     }
 
+    /// A peer from before there was what is asked for.
+    package static func olderPeer(_ subject: String, _ peer: String) -> Fault {
+        Fault(
+            .unsupported, subject: subject,
+            lines: ["\(peer) is older than gateway-broker: restart it with the version of this one"]
+        )
+    }
+
     package static func nameTaken(_ name: String) -> Fault {
         Fault(.alreadyExists, subject: name)
     }

@@ -39,6 +39,7 @@ extension GatewayService {
             var open = OpenBoxRequest()
             open.box = record.reference
             open.holder = record.id.description
+            open.knowsReadOnly = true
             let (reply, parcel) = try await self.open(open)
             let serviceID = reply.summary.serviceIDBytes
             guard let image = parcel.take(0), let objects = parcel.take(1),
@@ -60,6 +61,7 @@ extension GatewayService {
             request.root = reply.root == .checkout ? .checkout : .layers
             request.listeners = listenersAtStart(record.id, slots: plan.slots)
             let started = try await start(request, descriptors)
+            try plan.check(started.state)
             tell(
                 .launched(
                     record.id,

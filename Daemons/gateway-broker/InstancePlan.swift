@@ -80,6 +80,16 @@ package struct InstancePlan: Sendable {
         self.request = request
     }
 
+    /// What the supervisor says that it made, against what was asked for: one from before there was this
+    /// wish ignores it. Nothing else is compared: what it ignores of the rest takes nothing from the
+    /// isolation or the bounds, and bounds may have been changed since the first answer.
+    ///
+    /// - Throws: `.unsupported` with the wish that does not hold.
+    package func check(_ made: InstanceState) throws(Fault) {
+        guard request.readOnly, !made.readOnly else { return }
+        throw GatewayFault.olderPeer("read_only_filesystem", "sandbox-supervisor")
+    }
+
     private static func environment(
         _ given: [EnvironmentVariable], declared: [String]
     ) throws(Fault) -> [EnvironmentVariable] {

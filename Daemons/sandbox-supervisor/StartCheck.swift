@@ -116,6 +116,8 @@ package struct StartCheck: Sendable {
     /// Bounds as they will be in force.
     static func limits(_ asked: Limits) throws(Fault) -> Limits {
         var limits = asked
+        // The answer says which bounds are in force: not those that nothing here knows of.
+        limits.unknownFields = Limits().unknownFields
         guard asked.memoryBytes >= memoryBytesMin else {
             throw .invalid(
                 .belowMinimum, subject: "limits.memory_bytes", limit: memoryBytesMin,

@@ -87,6 +87,11 @@ package struct FaultSentence: Equatable, Sendable {
                 "what came is in none of the codecs that the node reads",
                 "Those are above; --codec names the one it is in"
             )
+        case .unsupported where fault.subject == "read_only_filesystem":
+            return (
+                "not all parts of this node know of \(subject)",
+                "Restart those that are older, listed above; which they are: celautctl status"
+            )
         case .unsupported:
             return (
                 "this node does not offer \(subject)",

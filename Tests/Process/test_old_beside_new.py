@@ -19,6 +19,7 @@ import boxes
 import wire_client as w
 from folders import new_folder
 from node import BINARIES, CELAUTCTL, DAEMONS, Node
+from supervisor import connect_as
 
 OLD = Path(os.environ.get("CELAUT_OLD_BIN", BINARIES)).resolve()
 TOMORROW = 2
@@ -77,6 +78,29 @@ def test_a_new_daemon_works_among_old_ones(daemon):
 
 def test_an_old_command_works_with_a_new_node(node):
     use(node, OLD / "celautctl")
+
+
+# Fields that an earlier program does not know.
+
+def test_a_box_with_a_read_only_root_is_not_opened_for_a_gateway_that_would_write_to_it(node):
+    box = node.import_box(*boxes.script_box("true", "exit 0", read_only_filesystem=True))
+    ordinary = node.import_box(*boxes.script_box("true", "exit 1"))
+    with connect_as(node, "box-builder", "gateway-broker", "BoxBuilder") as connection:
+        def opened(box, **fields):
+            request = w.box.OpenBoxRequest(box=box.service_id.hex(), holder="1" * 32, **fields)
+            _, descriptors = connection.call_with_descriptors("BoxBuilder.OpenBox", request)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="1" * 32))
+
+        with pytest.raises(w.Fault) as refused:
+            opened(box)
+        assert (refused.value.code, refused.value.subject) == ("UNSUPPORTED", "read_only_filesystem")
+        assert "gateway-broker" in refused.value.lines[0]
+        # Nothing is held for it, so that it can go.
+        assert not list(connection.stream("BoxBuilder.ListHolds", w.box.ListHoldsRequest()))
+        opened(box, knows_read_only=True)
+        opened(ordinary)
 
 
 # Revisions that do not exist yet.

@@ -43,7 +43,8 @@ class OpenedBox:
 
     def __enter__(self):
         reply, self.descriptors = self.connection.call_with_descriptors(
-            "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=self.box, holder=self.holder))
+            "BoxBuilder.OpenBox",
+            w.box.OpenBoxRequest(box=self.box, holder=self.holder, knows_read_only=True))
         image, directory = self.descriptors[:2]
         if reply.root == w.box.ROOT_KIND_CHECKOUT:
             self.root = directory

@@ -25,7 +25,8 @@ class OpenBox:
     def __init__(self, node, service_id):
         self.service_id = service_id
         with node.connect("box-builder", "BoxBuilder") as connection:
-            request = w.box.OpenBoxRequest(box=service_id.hex(), holder=os.urandom(16).hex())
+            request = w.box.OpenBoxRequest(
+                box=service_id.hex(), holder=os.urandom(16).hex(), knows_read_only=True)
             reply, self.descriptors = connection.call_with_descriptors(
                 "BoxBuilder.OpenBox", request)
         self.root = reply.root

@@ -766,6 +766,10 @@ package nonisolated struct OpenBoxRequest: Sendable {
   /// Who holds it: an instance id in hexadecimal. At most 64 bytes.
   package var holder: String = String()
 
+  /// Whoever asks knows of roots that cannot be written. Without it a box that says that its root is
+  /// one is UNSUPPORTED, "read_only_filesystem": it would be run with a root that can.
+  package var knowsReadOnly: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1800,7 +1804,7 @@ nonisolated extension RemoveBoxReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension OpenBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".OpenBoxRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0\u{1}holder\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}box\0\u{1}holder\0\u{3}knows_read_only\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1810,6 +1814,7 @@ nonisolated extension OpenBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.box) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.holder) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.knowsReadOnly) }()
       default: break
       }
     }
@@ -1822,12 +1827,16 @@ nonisolated extension OpenBoxRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.holder.isEmpty {
       try visitor.visitSingularStringField(value: self.holder, fieldNumber: 2)
     }
+    if self.knowsReadOnly != false {
+      try visitor.visitSingularBoolField(value: self.knowsReadOnly, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: OpenBoxRequest, rhs: OpenBoxRequest) -> Bool {
     if lhs.box != rhs.box {return false}
     if lhs.holder != rhs.holder {return false}
+    if lhs.knowsReadOnly != rhs.knowsReadOnly {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -23,9 +23,13 @@ actor FakeSupervisor: SandboxSupervisorHandler {
     }
 
     var fate = Fate.ready
+    /// Of a version that knows of roots that cannot be written.
+    var knowsReadOnly = true
     private(set) var states: [InstanceID: InstanceState] = [:]
     private(set) var requests: [InstanceID: StartInstanceRequest] = [:]
     private(set) var configurations: [InstanceID: [UInt8]] = [:]
+    /// What is said to the first who ask for listeners.
+    var listenerFaults: [Fault] = []
     private(set) var starts = 0
     private(set) var forgotten: [InstanceID] = []
     private var watchers: [InstanceID: [CheckedContinuation<Void, Never>]] = [:]
@@ -35,6 +39,8 @@ actor FakeSupervisor: SandboxSupervisorHandler {
     }
 
     func set(_ fate: Fate) { self.fate = fate }
+
+    func set(knowsReadOnly: Bool) { self.knowsReadOnly = knowsReadOnly }
 
     func startInstance(
         _ request: StartInstanceRequest, descriptors: Parcel, context: CallContext
@@ -54,6 +60,7 @@ actor FakeSupervisor: SandboxSupervisorHandler {
         state.instanceIDBytes = id.bytes
         state.phase = .accepted
         state.limits = request.limits
+        state.readOnly = knowsReadOnly && request.readOnly
         states[id] = state
         reply.state = state
         change(id) { $0.phase = .starting }
@@ -150,6 +157,23 @@ actor FakeSupervisor: SandboxSupervisorHandler {
         return (OpenSocketsReply(), parcel)
     }
 
+    func set(listenerFaults: [Fault]) { self.listenerFaults = listenerFaults }
+
+    func openListeners(
+        _ request: OpenListenersRequest, context: CallContext
+    ) async throws(Fault) -> (OpenListenersReply, Parcel) {
+        if !listenerFaults.isEmpty { throw listenerFaults.removeFirst() }
+        do throws(Errno) {
+            let parcel = Parcel()
+            for _ in request.endpoints {
+                parcel.append(try InternetSocket.listen(.loopback(port: 0)))
+            }
+            return (OpenListenersReply(), parcel)
+        } catch {
+            throw Fault(.internal)
+        }
+    }
+
     func forgetInstance(
         _ request: ForgetInstanceRequest, context: CallContext
     ) async throws(Fault) -> ForgetInstanceReply {
@@ -171,6 +195,9 @@ actor FakeBoxBuilder: BoxBuilderHandler {
 
     private let service: Service
     private(set) var holds: Set<String> = []
+    var tree = TreeTerms()
+
+    func set(_ tree: TreeTerms) { self.tree = tree }
 
     init(_ loop: EventLoop, _ service: Service) {
         self.loop = loop
@@ -190,7 +217,7 @@ actor FakeBoxBuilder: BoxBuilderHandler {
         do throws(Errno) {
             parcel.append(try Memfd.make(name: "image"))
             parcel.append(try Directory.open("/"))
-            parcel.append(try Memfd.sealed(service.encoded()))
+            parcel.append(try Memfd.sealed(service.encoded() + tree.bytes))
         } catch {
             throw Fault(.internal)
         }

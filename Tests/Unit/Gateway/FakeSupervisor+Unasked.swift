@@ -16,10 +16,4 @@ extension FakeSupervisor {
     ) async throws(Fault) {
         throw Fault(.unsupported)
     }
-
-    func openListeners(
-        _ request: OpenListenersRequest, context: CallContext
-    ) async throws(Fault) -> (OpenListenersReply, Parcel) {
-        throw Fault(.unsupported)
-    }
 }

@@ -1,6 +1,7 @@
 // What a start request must say, and the fault that names what it does not.
 
 import Interfaces
+import SwiftProtobuf
 import Testing
 import sandbox_supervisor
 
@@ -22,6 +23,17 @@ private func request() -> StartInstanceRequest {
         let check = try StartCheck(request())
         #expect(check.limits.openFiles == 1_024)
         #expect(check.limits.cpuPeriodUs == 100_000)
+    }
+
+    @Test func aBoundThatIsNotKnownIsNotSaidToBeInForce() throws {
+        var asked = request()
+        // Field 500, the number 1.
+        asked.limits = try Limits(serializedBytes: [0xA0, 0x1F, 1])
+        asked.limits.memoryBytes = 64 << 20
+        asked.limits.diskBytes = 16 << 20
+        asked.limits.processes = 64
+        #expect(asked.limits != request().limits)
+        #expect(try StartCheck(asked).limits == StartCheck(request()).limits)
     }
 
     struct Bad: Sendable {
