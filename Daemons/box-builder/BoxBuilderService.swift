@@ -20,7 +20,7 @@ package actor BoxBuilderService {
 
     private var queue = ImportQueueMachine()
     /// Whose turn has not come: told whether it has, or that it never will.
-    private var turns: [ImportQueueMachine.Ticket: CheckedContinuation<Bool, Never>] = [:]
+    private var turns: [ImportQueueMachine.Ticket: Suspended<Bool>] = [:]
     private var running: [ImportQueueMachine.Ticket: CancelFlag] = [:]
     /// Work for other nodes.
     var works: [ObjectIdentifier: CancelFlag] = [:]
@@ -45,7 +45,7 @@ package actor BoxBuilderService {
         isStopping = true
         for flag in running.values { flag.set() }
         for flag in works.values { flag.set() }
-        for waiter in turns.values { waiter.resume(returning: false) }
+        for waiter in turns.values { waiter.resume(false) }
         turns = [:]
     }
 
@@ -76,13 +76,11 @@ package actor BoxBuilderService {
                 actual: UInt64(ImportQueueMachine.waitingMax) + 1)
         case .waits(let ticket):
             let hasTurn = await withTaskCancellationHandler {
-                await withCheckedContinuation { asleep in
-                    // Looked at here and not before: the turn may come, or the caller give up,
-                    // while the task goes to sleep.
-                    if queue.isRunning(ticket) { return asleep.resume(returning: true) }
-                    if Task.isCancelled || isStopping { return asleep.resume(returning: false) }
-                    turns[ticket] = asleep
-                }
+                await suspend(
+                    unless: {
+                        if queue.isRunning(ticket) { return true }
+                        return Task.isCancelled || isStopping ? false : nil
+                    }, keep: { turns[ticket] = $0 })
             } onCancel: {
                 loop.post { self.assumeIsolated { $0.giveUp(ticket) } }
             }
@@ -95,12 +93,12 @@ package actor BoxBuilderService {
     }
 
     private func giveUp(_ ticket: ImportQueueMachine.Ticket) {
-        turns.removeValue(forKey: ticket)?.resume(returning: false)
+        turns.removeValue(forKey: ticket)?.resume(false)
     }
 
     func endTurn(_ ticket: ImportQueueMachine.Ticket) {
         guard let next = queue.leave(ticket) else { return }
-        turns.removeValue(forKey: next)?.resume(returning: true)
+        turns.removeValue(forKey: next)?.resume(true)
     }
 
     // MARK: Work

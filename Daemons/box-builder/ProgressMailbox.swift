@@ -1,3 +1,4 @@
+import Channel
 package import Interfaces
 import Synchronization
 
@@ -14,7 +15,7 @@ package final class ProgressMailbox: Sendable {
         var isFinished = false
         var taken: UInt64?
         var phase = ImportPhase.unspecified
-        var waiter: CheckedContinuation<ImportProgress?, Never>?
+        var waiter: Suspended<ImportProgress?>?
     }
 
     private let state = Mutex(State())
@@ -23,7 +24,7 @@ package final class ProgressMailbox: Sendable {
 
     /// - Parameter now: monotonic nanoseconds. Too soon after the last, only a new phase is told.
     package func put(_ progress: ImportProgress, now: UInt64) {
-        let waiter = state.withLock { state -> CheckedContinuation<ImportProgress?, Never>? in
+        let waiter = state.withLock { state -> Suspended<ImportProgress?>? in
             if let last = state.taken, now &- last < Self.intervalNanoseconds,
                 state.phase == progress.phase
             {
@@ -38,7 +39,7 @@ package final class ProgressMailbox: Sendable {
             state.waiter = nil
             return waiter
         }
-        waiter?.resume(returning: progress)
+        waiter?.resume(progress)
     }
 
     /// There will be no more.
@@ -48,20 +49,16 @@ package final class ProgressMailbox: Sendable {
             state.latest = nil
             return state.waiter.take()
         }
-        waiter?.resume(returning: nil)
+        waiter?.resume(nil)
     }
 
     /// Waits for the next; nil at the end.
     package func next() async -> ImportProgress? {
-        await withCheckedContinuation { continuation in
-            let now: ImportProgress?? = state.withLock { state in
-                if let latest = state.latest.take() { return .some(latest) }
-                if state.isFinished { return .some(nil) }
-                state.waiter = continuation
-                return nil
-            }
-            if let now { continuation.resume(returning: now) }
-        }
+        await state.suspend(
+            unless: { state in
+                if let latest = state.latest.take() { return latest }
+                return state.isFinished ? .some(nil) : nil
+            }, keep: { $0.waiter = $1 })
     }
 }
 

@@ -118,10 +118,9 @@ extension GatewayService {
             let socket = SharedDescriptor(try InternetSocket.make())
             if try InternetSocket.connect(socket.descriptor, to: target) { return nil }
             let patience = Self.testPatience
-            return await withCheckedContinuation { asleep in
-                let attempt = Attempt(socket: socket, asleep: asleep, loop: loop)
-                attempt.begin(patience)
-            }
+            return await suspend(starting: { asleep in
+                Attempt(socket: socket, asleep: asleep, loop: loop).begin(patience)
+            })
         } catch {
             return error
         }
@@ -131,12 +130,12 @@ extension GatewayService {
     private final class Attempt {
         private let socket: SharedDescriptor
         private let loop: EventLoop
-        private var asleep: CheckedContinuation<Errno?, Never>?
+        private var asleep: Suspended<Errno?>?
         private var watch: WatchToken?
         private var alarm: TimerToken?
 
         init(
-            socket: SharedDescriptor, asleep: CheckedContinuation<Errno?, Never>, loop: EventLoop
+            socket: SharedDescriptor, asleep: Suspended<Errno?>, loop: EventLoop
         ) {
             self.socket = socket
             self.asleep = asleep
@@ -159,7 +158,7 @@ extension GatewayService {
             if let alarm { loop.cancel(alarm) }
             watch = nil
             alarm = nil
-            asleep?.resume(returning: outcome)
+            asleep?.resume(outcome)
             asleep = nil
         }
     }

@@ -140,10 +140,9 @@ extension GatewayService {
     /// Opens what the book says and is not open; one after the other for each instance.
     func openWays(_ id: InstanceID) async {
         while ways.ways[id]?.isOpening == true {
-            await withCheckedContinuation { waiter in
-                guard ways.ways[id]?.isOpening == true else { return waiter.resume() }
-                ways.ways[id]?.waiters.append(waiter)
-            }
+            await suspend(
+                unless: { ways.ways[id]?.isOpening != true },
+                keep: { ways.ways[id]?.waiters.append($0) })
         }
         guard let entry = networks.entries[id] else { return }
         let missing = ways.missing(entry.grants, id)

@@ -40,8 +40,8 @@ package actor GatewayService {
     private var watchers: [InstanceID: [Watcher]] = [:]
     private var outbox = Outbox()
     private var refusals: [InstanceID: Fault] = [:]
-    private var settlers: [(target: UInt64, waiter: CheckedContinuation<Void, Never>)] = []
-    private var wakeUp: CheckedContinuation<Void, Never>?
+    private var settlers: [(target: UInt64, waiter: Suspended<Void>)] = []
+    private var wakeUp: Suspended<Void>?
     private var errands: [Errand] = []
     private var alarm: TimerToken?
     private var storageAlarm: TimerToken?
@@ -123,14 +123,9 @@ package actor GatewayService {
                     let errand = errands.removeFirst()
                     group.addTask { await self.run(errand) }
                 }
-                await withCheckedContinuation { asleep in
-                    // Looked at here and not before: work may come while the task goes to sleep.
-                    if outbox.isEmpty, errands.isEmpty, !isStopping {
-                        wakeUp = asleep
-                    } else {
-                        asleep.resume()
-                    }
-                }
+                await suspend(
+                    unless: { !outbox.isEmpty || !errands.isEmpty || isStopping },
+                    keep: { wakeUp = $0 })
             }
             await performSteps()
             group.cancelAll()
@@ -184,10 +179,9 @@ package actor GatewayService {
 
     /// Waits until a step is durable and performed.
     func settle(_ target: UInt64) async {
-        await withCheckedContinuation { asleep in
-            if outbox.performed >= target || isStopping { return asleep.resume() }
-            settlers.append((target, asleep))
-        }
+        await suspend(
+            unless: { outbox.performed >= target || isStopping },
+            keep: { settlers.append((target, $0)) })
     }
 
     private func setAlarm() {

@@ -12,7 +12,7 @@ struct NetworkWays {
         /// Taken by the service itself: these lead nowhere for as long as it lives.
         var refused: Set<NetworkGrant> = []
         var isOpening = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        var waiters: [Suspended<Void>] = []
     }
 
     var ways: [InstanceID: Ways] = [:]

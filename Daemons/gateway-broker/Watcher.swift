@@ -1,3 +1,4 @@
+import Channel
 package import Interfaces
 import Synchronization
 
@@ -23,7 +24,7 @@ package final class Watcher: Sendable {
     private struct State {
         var unseen: [Sighting] = []
         var end: Fault?
-        var waiter: CheckedContinuation<Sighting?, Never>?
+        var waiter: Suspended<Sighting?>?
     }
 
     package init(unseenMax: Int) {
@@ -32,7 +33,7 @@ package final class Watcher: Sendable {
     }
 
     package func tell(_ sighting: Sighting) {
-        let waiter: CheckedContinuation<Sighting?, Never>? = state.withLock { state in
+        let waiter: Suspended<Sighting?>? = state.withLock { state in
             if let waiter = state.waiter {
                 state.waiter = nil
                 return waiter
@@ -41,7 +42,7 @@ package final class Watcher: Sendable {
             state.unseen.append(sighting)
             return nil
         }
-        waiter?.resume(returning: sighting)
+        waiter?.resume(sighting)
     }
 
     /// No more news: who waits gets the fault, after what is still unseen.
@@ -51,7 +52,7 @@ package final class Watcher: Sendable {
             defer { state.waiter = nil }
             return state.waiter
         }
-        waiter?.resume(returning: nil)
+        waiter?.resume(nil)
     }
 
     /// The next news that is none of what was seen already.
@@ -67,15 +68,11 @@ package final class Watcher: Sendable {
     /// - Throws: what it was ended with; `.cancelled` when the waiting task was.
     package func next() async throws(Fault) -> Sighting {
         let sighting = await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter in
-                let now: Sighting?? = state.withLock { state in
+            await state.suspend(
+                unless: { state in
                     if !state.unseen.isEmpty { return state.unseen.removeFirst() }
-                    if state.end != nil { return .some(nil) }
-                    state.waiter = waiter
-                    return nil
-                }
-                if let now { waiter.resume(returning: now) }
-            }
+                    return state.end == nil ? nil : .some(nil)
+                }, keep: { $0.waiter = $1 })
         } onCancel: {
             end(.cancelled)
         }

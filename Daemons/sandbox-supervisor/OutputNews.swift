@@ -1,3 +1,4 @@
+import Channel
 import Syscalls
 
 /// Who waits for an instance to write something, and the kernel's word that it did.
@@ -9,7 +10,7 @@ struct OutputNews: ~Copyable {
     private var watches: [Int32: InstanceID] = [:]
     private var watched: [InstanceID: Int32] = [:]
     private var lastNews: [InstanceID: UInt64] = [:]
-    private var waiters: [InstanceID: [UInt64: CheckedContinuation<Void, Never>]] = [:]
+    private var waiters: [InstanceID: [UInt64: Suspended<Void>]] = [:]
     private var nextKey: UInt64 = 0
 
     init() throws(Errno) {
@@ -30,7 +31,7 @@ struct OutputNews: ~Copyable {
     }
 
     mutating func wait(
-        _ id: InstanceID, _ key: UInt64, _ waiter: CheckedContinuation<Void, Never>
+        _ id: InstanceID, _ key: UInt64, _ waiter: Suspended<Void>
     ) {
         // Without a watch there will be no news.
         if watched[id] == nil || lastNews[id] ?? 0 >= key { return waiter.resume() }

@@ -33,11 +33,7 @@ extension SandboxService {
 
     private func limitTurn() async {
         while isChangingLimits {
-            await withCheckedContinuation { waiter in
-                // Looked at here and not before: the turn may pass while the task goes to sleep.
-                if !isChangingLimits { return waiter.resume() }
-                limitWaiters.append(waiter)
-            }
+            await suspend(unless: { !isChangingLimits }, keep: { limitWaiters.append($0) })
         }
         isChangingLimits = true
     }
@@ -199,7 +195,7 @@ extension SandboxService {
             guard let socket = sockets.take(place) else { continue }
             living[id]?.listening[listener] = SharedDescriptor(socket)
         }
-        _ = loop.schedule(after: Self.heldTime) { [weak self] in
+        living[id]?.heldTimer = loop.schedule(after: Self.heldTime) { [weak self] in
             self?.assumeIsolated { $0.living[id]?.listening = [:] }
         }
     }

@@ -195,10 +195,8 @@ extension SandboxService: SandboxSupervisorHandler {
     /// - Parameter key: taken before its state was looked at.
     private func change(of id: InstanceID, since key: StateNews.Key) async {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter in
-                if Task.isCancelled || isStopping { return waiter.resume() }
-                changes.wait(id, key, waiter)
-            }
+            await suspend(
+                unless: { Task.isCancelled || isStopping }, keep: { changes.wait(id, key, $0) })
         } onCancel: {
             Task { await self.cancelChange(id, key) }
         }
@@ -210,10 +208,8 @@ extension SandboxService: SandboxSupervisorHandler {
 
     private func output(of id: InstanceID, _ key: UInt64) async {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter in
-                if Task.isCancelled || isStopping { return waiter.resume() }
-                outputs.wait(id, key, waiter)
-            }
+            await suspend(
+                unless: { Task.isCancelled || isStopping }, keep: { outputs.wait(id, key, $0) })
         } onCancel: {
             Task { await self.cancelOutput(id, key) }
         }

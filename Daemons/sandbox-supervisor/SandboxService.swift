@@ -55,7 +55,7 @@ package actor SandboxService {
     var isMakingNext = false
     var nextTimer: TimerToken?
     var isChangingLimits = false
-    var limitWaiters: [CheckedContinuation<Void, Never>] = []
+    var limitWaiters: [Suspended<Void>] = []
     /// What the service manager gave at the start, until it is looked at, and then until all are found.
     var stored: [StoredDescriptor]
     var found: [InstanceID: KeptInstance] = [:]
@@ -64,7 +64,7 @@ package actor SandboxService {
 
     private var saves = SaveQueue()
     private var isSaving = false
-    private var savers: [SaveQueue.Ticket: CheckedContinuation<Fault?, Never>] = [:]
+    private var savers: [SaveQueue.Ticket: Suspended<Fault?>] = [:]
 
     init(
         loop: EventLoop, configuration: SupervisorConfiguration, workplace: Workplace,
@@ -231,11 +231,8 @@ package actor SandboxService {
 
     /// Waits until all that was decided so far is on the disk.
     func untilSaved() async throws(Fault) {
-        let fault: Fault? = await withCheckedContinuation { asleep in
-            // Looked at here and not before: a write may end while the task goes to sleep.
-            guard let ticket = saves.wait() else { return asleep.resume(returning: nil) }
-            savers[ticket] = asleep
-        }
+        let fault: Fault? = await suspend(
+            unless: { saves.isSaved ? .some(nil) : nil }, keep: { savers[saves.wait()] = $0 })
         if let fault { throw fault }
     }
 
@@ -261,7 +258,7 @@ package actor SandboxService {
                     error == .full ? Fault(.storageFull, subject: "records") : Fault(.internal)
             }
             let told = saves.stored(isDurable: fault == nil) { machines[$0] != nil }
-            for ticket in told { savers.removeValue(forKey: ticket)?.resume(returning: fault) }
+            for ticket in told { savers.removeValue(forKey: ticket)?.resume(fault) }
             if fault != nil { await loop.sleep(Self.storagePause) }
         }
         isSaving = false

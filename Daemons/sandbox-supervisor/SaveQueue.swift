@@ -34,9 +34,8 @@ package struct SaveQueue: Sendable {
         forgotten.insert(id)
     }
 
-    /// Nil where there is nothing to wait for.
-    package mutating func wait() -> Ticket? {
-        guard !isSaved else { return nil }
+    /// For one who is to be told. Where all is saved there is nothing to tell.
+    package mutating func wait() -> Ticket {
         lastTicket += 1
         waiting.append(lastTicket)
         return lastTicket

@@ -1,3 +1,5 @@
+package import Channel
+
 /// Who waits for a change of an instance's announced state.
 ///
 /// Keeps true: news that came between a look and the wait is not lost: who waits takes a key before it
@@ -5,7 +7,7 @@
 package struct StateNews {
     package typealias Key = UInt64
 
-    private var waiters: [InstanceID: [Key: CheckedContinuation<Void, Never>]] = [:]
+    private var waiters: [InstanceID: [Key: Suspended<Void>]] = [:]
     private var nextKey: Key = 0
     private var lastNews: Key = 0
 
@@ -17,7 +19,7 @@ package struct StateNews {
     }
 
     package mutating func wait(
-        _ id: InstanceID, _ key: Key, _ waiter: CheckedContinuation<Void, Never>
+        _ id: InstanceID, _ key: Key, _ waiter: Suspended<Void>
     ) {
         if lastNews >= key { return waiter.resume() }
         waiters[id, default: [:]][key] = waiter

@@ -29,7 +29,7 @@ final class BlockingPool: Sendable {
     func run<T: Sendable, E: Error>(
         _ work: @escaping @Sendable () throws(E) -> T
     ) async throws(E) -> T {
-        let result: Result<T, E> = await suspend { continuation in
+        let result: Result<T, E> = await suspend(starting: { asleep in
             let job: @Sendable () -> Void = {
                 let result: Result<T, E>
                 do throws(E) {
@@ -37,10 +37,10 @@ final class BlockingPool: Sendable {
                 } catch {
                     result = .failure(error)
                 }
-                continuation.resume(result)
+                asleep.resume(result)
             }
             submit(job)
-        }
+        })
         return try result.get()
     }
 

@@ -28,11 +28,8 @@ final class CallingLink: Link, @unchecked Sendable {
 
     /// Waits until the listener's hello came, or will not.
     func ready() async {
-        await suspend { asleep in
-            // Looked at here and not before: the hello may come while the task goes to sleep.
-            if isEnded || machine.isOpen { return asleep.resume() }
-            helloWaiters.append(asleep)
-        }
+        await suspend(
+            unless: { isEnded || machine.isOpen }, keep: { helloWaiters.append($0) })
     }
 
     /// Sends a request whose answer `continuation` waits for; says its transaction.

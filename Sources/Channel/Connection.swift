@@ -118,10 +118,10 @@ package actor Connection: Caller {
         if Task.isCancelled { throw .cancelled }
         let ticket = Ticket(link)
         let result = await withTaskCancellationHandler {
-            await suspend { continuation in
+            await suspend(starting: { asleep in
                 ticket.opened = link.call(
-                    method, body: body, descriptors: descriptors, deadline: deadline, continuation)
-            }
+                    method, body: body, descriptors: descriptors, deadline: deadline, asleep)
+            })
         } onCancel: {
             ticket.cancel()
         }

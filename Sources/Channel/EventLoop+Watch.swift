@@ -128,12 +128,12 @@ extension EventLoop {
     /// Waits, without holding the loop; `CancellationError` is not thrown: look at
     /// `Task.isCancelled` after it. For back-off, not for waiting on a state.
     package func sleep(_ duration: Duration) async {
-        await suspend { continuation in
+        await suspend(starting: { asleep in
             let start: @Sendable () -> Void = {
-                _ = self.schedule(after: duration) { continuation.resume() }
+                _ = self.schedule(after: duration) { asleep.resume() }
             }
             if isCurrent { start() } else { post(start) }
-        }
+        })
     }
 }
 

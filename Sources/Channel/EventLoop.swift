@@ -16,7 +16,7 @@ package import Syscalls
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     // LIMIT: rounds of jobs between two looks at the descriptors. A round is what was queued when
     // it began, so a chain of jobs that each queue the next one costs I/O at most 16 links of it.
-    private static let roundsMax = 16
+    package static let roundsMax = 16
 
     /// The thread that runs the loop (the one that made it, until `run`).
     private let owner: Atomic<UInt>

@@ -55,11 +55,7 @@ actor ServedRequest: RawSink {
             case .sent: return
             case .refused(let fault): throw fault
             case .wait:
-                await suspend { asleep in
-                    // Items may go again, or nobody wait any more, before the task sleeps.
-                    if turns != turn { return asleep.resume() }
-                    waiting.append(asleep)
-                }
+                await suspend(unless: { turns != turn }, keep: { waiting.append($0) })
             }
         }
     }

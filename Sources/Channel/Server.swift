@@ -99,13 +99,13 @@ package final class Server: @unchecked Sendable {
     /// `WireLimits.stoppingTimeout` has passed. The listening socket stays open with its owner's
     /// copies: who connects meanwhile waits for the next daemon.
     package func stop() async {
-        await suspend { continuation in
+        await suspend(starting: { asleep in
             if loop.isCurrent {
-                beginStopping(continuation)
+                beginStopping(asleep)
             } else {
-                loop.post { self.beginStopping(continuation) }
+                loop.post { self.beginStopping(asleep) }
             }
-        }
+        })
     }
 
     /// Ends all connections without a word, as a crash does. For tests.

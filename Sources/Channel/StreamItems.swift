@@ -41,11 +41,8 @@ actor StreamItems: RawItems {
                 return nil
             }
             await withTaskCancellationHandler {
-                await suspend { asleep in
-                    // Looked at here as well: an item may come while the task goes to sleep.
-                    if head < items.count || isOver { return asleep.resume() }
-                    waiting.append(asleep)
-                }
+                await suspend(
+                    unless: { head < items.count || isOver }, keep: { waiting.append($0) })
             } onCancel: {
                 cancel()
             }

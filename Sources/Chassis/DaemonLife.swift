@@ -28,7 +28,7 @@ actor DaemonLife {
     private let surroundings: AdminService.Surroundings
 
     private var end: End?
-    private var waiter: CheckedContinuation<End, Never>?
+    private var waiter: Suspended<End>?
 
     init(
         loop: EventLoop, listening: SharedDescriptor, name: String, sink: LogSink,
@@ -158,20 +158,15 @@ actor DaemonLife {
 
     // MARK: The end
 
-    /// The end may come while the task goes to sleep: what is waited for is looked at once it is
-    /// asleep, not before.
     private func nextEnd() async -> End {
-        await withCheckedContinuation { asleep in
-            if let end { return asleep.resume(returning: end) }
-            waiter = asleep
-        }
+        await suspend(unless: { end }, keep: { waiter = $0 })
     }
 
     /// The first reason counts.
     private func finish(_ reason: End) {
         guard end == nil else { return }
         end = reason
-        waiter?.resume(returning: reason)
+        waiter?.resume(reason)
         waiter = nil
     }
 

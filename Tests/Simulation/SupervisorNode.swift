@@ -221,7 +221,8 @@ final class SupervisorNode: SimDaemon {
     // MARK: Durability
 
     func untilSaved(_ body: @escaping (Fault?) -> Void) {
-        guard let ticket = saves.wait() else { return body(nil) }
+        if saves.isSaved { return body(nil) }
+        let ticket = saves.wait()
         waiters[ticket] = body
     }
 

@@ -54,7 +54,7 @@ struct Rule: Sendable, CustomTestStringConvertible {
 
     static let all: [Rule] =
         importRules + callRules + readingRules + safetyRules + sizeRules + protocolRules + pageRules
-        + unitRules
+        + unitRules + waitRules
 }
 
 /// Folders of code that ships.

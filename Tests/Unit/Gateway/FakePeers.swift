@@ -32,7 +32,7 @@ actor FakeSupervisor: SandboxSupervisorHandler {
     var listenerFaults: [Fault] = []
     private(set) var starts = 0
     private(set) var forgotten: [InstanceID] = []
-    private var watchers: [InstanceID: [CheckedContinuation<Void, Never>]] = [:]
+    private var watchers: [InstanceID: [Suspended<Void>]] = [:]
 
     init(_ loop: EventLoop) {
         self.loop = loop
@@ -124,11 +124,9 @@ actor FakeSupervisor: SandboxSupervisorHandler {
                 try await items.send(state)
                 if state.phase == .ended { return }
             } else {
-                await withCheckedContinuation { asleep in
-                    // Looked at here as well: it may change while the task goes to sleep.
-                    if states[id] != last { return asleep.resume() }
-                    watchers[id, default: []].append(asleep)
-                }
+                await suspend(
+                    unless: { states[id] != last },
+                    keep: { watchers[id, default: []].append($0) })
             }
         }
     }

@@ -14,7 +14,7 @@ import gateway_broker
         _ body: @escaping @Sendable (inout GatewayBench) async throws -> Void
     ) async throws {
         let loop = try EventLoop()
-        await withCheckedContinuation { done in
+        await suspend(starting: { done in
             do {
                 _ = try Thread(name: "gateway-test") {
                     loop.run { home in await perform(home, body) }
@@ -24,7 +24,7 @@ import gateway_broker
                 Issue.record(error)
                 done.resume()
             }
-        }
+        })
     }
 
     private static func perform(

@@ -1,5 +1,6 @@
 // Calls without a wire, for tests of a service with its peers in one process.
 
+import Channel
 import Interfaces
 import Synchronization
 import Syscalls
@@ -81,7 +82,7 @@ final class LocalItems: RawItems, RawSink {
     private struct State {
         var bodies: [[UInt8]] = []
         var end: Result<Void, Fault>?
-        var waiter: CheckedContinuation<Void, Never>?
+        var waiter: Suspended<Void>?
     }
 
     var onCancel: (@Sendable () -> Void)? {
@@ -125,14 +126,9 @@ final class LocalItems: RawItems, RawSink {
             }
             if let now { return try now.get() }
             await withTaskCancellationHandler {
-                await withCheckedContinuation { waiter in
-                    let isReady = state.withLock { state in
-                        if !state.bodies.isEmpty || state.end != nil { return true }
-                        state.waiter = waiter
-                        return false
-                    }
-                    if isReady { waiter.resume() }
-                }
+                await state.suspend(
+                    unless: { !$0.bodies.isEmpty || $0.end != nil ? () : nil },
+                    keep: { $0.waiter = $1 })
             } onCancel: {
                 finish(.cancelled)
             }

@@ -1,5 +1,6 @@
 // What is heard of an instance between a look and the wait for the next change.
 
+import Channel
 import Testing
 import sandbox_supervisor
 
@@ -15,7 +16,7 @@ struct StateNewsTests {
         var news = StateNews()
         let key = news.key()
         news.tell(one)
-        await withCheckedContinuation { news.wait(one, key, $0) }
+        await suspend(starting: { news.wait(one, key, $0) })
     }
 
     @Test("News from before the look does not")
@@ -24,11 +25,11 @@ struct StateNewsTests {
         var news = StateNews()
         news.tell(one)
         let key = news.key()
-        await withCheckedContinuation { asleep in
+        await suspend(starting: { asleep in
             news.wait(one, key, asleep)
             // Resumed twice, by the wait and by this, it would trap.
             news.tell(one)
-        }
+        })
     }
 
     @Test("Others are not woken, and everybody is at the end")
@@ -36,13 +37,13 @@ struct StateNewsTests {
         let (one, other) = (try id(1), try id(2))
         var news = StateNews()
         let key = news.key()
-        await withCheckedContinuation { asleep in
+        await suspend(starting: { asleep in
             news.wait(one, key, asleep)
             // Resumed twice it would trap.
             news.tell(other)
             news.tellAll()
             news.tell(one)
             news.cancel(one, key)
-        }
+        })
     }
 }

@@ -41,7 +41,7 @@ import Testing
         try File.writeAll(pipe.writing, [1])
         let reading = SharedDescriptor(pipe.keepReading())
         await thread.run { _ in
-            await withCheckedContinuation { done in
+            await suspend(starting: { (done: Suspended<Void>) in
                 let watch = Mutex<WatchToken?>(nil)
                 _ = loop.schedule(after: .milliseconds(1)) {
                     witness.assumeIsolated { $0.note(1) }
@@ -55,7 +55,7 @@ import Testing
                     }
                     watch.withLock { $0 = token }
                 }
-            }
+            })
         }
         #expect(await witness.seen == [1, 2, 3])
     }
@@ -65,7 +65,7 @@ import Testing
         let loop = thread.loop
         let witness = Witness(loop)
         await thread.run { _ in
-            await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            await suspend(starting: { (done: Suspended<Void>) in
                 let now = loop.now
                 func at(_ milliseconds: Int, _ value: Int) -> TimerToken {
                     loop.schedule(at: now.advanced(by: .milliseconds(milliseconds))) {
@@ -78,7 +78,7 @@ import Testing
                 let cancelled = at(2, 99)
                 _ = at(2, 2)
                 loop.cancel(cancelled)
-            }
+            })
         }
         #expect(await witness.seen == [1, 2, 3])
     }
@@ -151,15 +151,15 @@ import Testing
         try File.writeAll(pipe.writing, [1])
         let reading = SharedDescriptor(pipe.keepReading())
         let links = await thread.run { _ in
-            await withCheckedContinuation { done in
+            await suspend(starting: { done in
                 let chain = Chain(loop)
                 let token = try? loop.watch(raw: reading.raw, .readable) { _ in
                     guard let count = chain.stop() else { return }
-                    done.resume(returning: count)
+                    done.resume(count)
                 }
                 chain.next()
                 _ = token
-            }
+            })
         }
         #expect(links < 1_000)
     }

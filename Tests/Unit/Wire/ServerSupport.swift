@@ -56,8 +56,8 @@ actor SampleHandler: UnaskedBoxBuilder {
     /// Requests that noticed that nobody waits any more.
     private(set) var cancelled = 0
     private(set) var finished: [String] = []
-    private var held: [CheckedContinuation<Void, Never>] = []
-    private var watchers: [CheckedContinuation<Void, Never>] = []
+    private var held: [Suspended<Void>] = []
+    private var watchers: [Suspended<Void>] = []
 
     init(_ loop: EventLoop) { self.loop = loop }
 
@@ -91,11 +91,7 @@ actor SampleHandler: UnaskedBoxBuilder {
 
     private func until(_ isSo: () -> Bool) async {
         while !isSo() {
-            await withCheckedContinuation { asleep in
-                // Looked at here as well: it may come to be so while the task goes to sleep.
-                if isSo() { return asleep.resume() }
-                watchers.append(asleep)
-            }
+            await suspend(unless: isSo, keep: { watchers.append($0) })
         }
     }
 
@@ -107,11 +103,12 @@ actor SampleHandler: UnaskedBoxBuilder {
 
     private func hold() async {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                if Task.isCancelled { return continuation.resume() }
-                held.append(continuation)
-                tell()
-            }
+            await suspend(
+                unless: { Task.isCancelled },
+                keep: { asleep in
+                    held.append(asleep)
+                    tell()
+                })
         } onCancel: {
             loop.post { self.assumeIsolated { $0.release() } }
         }
