@@ -87,19 +87,25 @@ def test_a_tag_that_looks_like_an_id_is_refused_where_it_is_given(node, tmp_path
 
 
 def shown(node, columns, *words):
-    """What a terminal of a width gets, line by line."""
+    """What a terminal of a width gets, line by line; a few, for which its buffer has room."""
     ours, theirs = pty.openpty()
-    try:
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        made = subprocess.run(
-            [CELAUTCTL, *words, "--runtime", node.runtime], stdin=subprocess.DEVNULL, stdout=theirs,
-            stderr=subprocess.PIPE, timeout=PATIENCE)
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        try:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            made = subprocess.run(
+                [CELAUTCTL, *words, "--runtime", node.runtime], stdin=subprocess.DEVNULL, stdout=theirs,
+                stderr=subprocess.PIPE, timeout=PATIENCE)
+        finally:
+            os.close(theirs)
         assert made.returncode == 0, made.stderr
-        # A few lines: all of it is in the terminal's buffer.
-        return os.read(ours, 1 << 16).decode().splitlines()
-    finally:
-        os.close(ours)
-        os.close(theirs)
+        said = b""
+        try:
+            # Each read has what the kernel handed over by then.
+            while part := terminal.read(1 << 16):
+                said += part
+        except OSError:  # EIO: nobody has the other end any more, and all is read
+            pass
+        return said.decode().splitlines()
 
 
 def test_a_list_of_boxes_fits_a_terminal_and_is_whole_anywhere_else(node):
