@@ -348,7 +348,7 @@ def without_network(node, made, *arguments, **environment):
     once.write_text('Acquire::Retries "0";')
     return subprocess.run(
         ["unshare", "-n", CELAUTCTL, "pack", *arguments, "--runtime", node.runtime, made],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
         env={**projects.ENVIRONMENT, "APT_CONFIG": str(once), **environment})
 
 

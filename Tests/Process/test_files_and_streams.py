@@ -138,7 +138,7 @@ def test_an_answer_that_cannot_be_written_is_no_success_and_a_failure_nobody_hea
         for words, streams, code in [
                 (["list"], {"stdout": full, "stderr": subprocess.PIPE}, 73),
                 (["inspect", "none"], {"stdout": subprocess.PIPE, "stderr": full}, 66)]:
-            done = subprocess.run([CELAUTCTL, "boxes", *words, "--runtime", node.runtime], timeout=60, **streams)
+            done = subprocess.run([CELAUTCTL, "boxes", *words, "--runtime", node.runtime], timeout=300, **streams)
             assert done.returncode == code, (words, done)
             assert b"ENOSPC" in (done.stderr or b"ENOSPC"), done
 
