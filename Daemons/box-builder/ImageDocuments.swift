@@ -38,7 +38,11 @@ struct ImageDocuments {
             throw .invalid(.fileMissing, subject: path)
         }
         guard digest == named else { throw Fault(.corrupt, subject: path) }
-        if let size = descriptor.integer("size"), UInt64(clamping: size) != bytes {
+        guard let said = descriptor["size"] else { return digest }
+        guard case .integer(let size) = said else {
+            throw .invalid(.wrongType, subject: "\(descriptor.name) size")
+        }
+        guard UInt64(clamping: size) == bytes else {
             throw Fault(
                 .corrupt, subject: path, limit: UInt64(clamping: size), actual: bytes)
         }
@@ -108,10 +112,6 @@ struct JSONObjectView {
 
     func optionalText(_ key: String) -> String {
         if case .string(let text)? = self[key] { text } else { "" }
-    }
-
-    func integer(_ key: String) -> Int64? {
-        if case .integer(let number)? = self[key] { number } else { nil }
     }
 
     func texts(_ key: String) -> [String] {

@@ -2,7 +2,7 @@
 package struct Metadata: ProtoMessage {
     /// Its digests and the names people gave it.
     package var hashtag: HashTag?
-    /// The codec of the service's bytes; see `codec`.
+    /// The codec of the service's bytes.
     package var format: DataFormat?
     /// Where opinions on it stand, on ledgers: claims of whoever wrote this.
     package var reputationProofs: [Contract] = []

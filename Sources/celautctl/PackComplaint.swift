@@ -52,6 +52,12 @@ extension Complaint {
             )
         case (.notFound, _) where fault.subject.hasPrefix(part):
             let name = fault.subject.dropFirst(part.count)
+            if name.isEmpty {
+                return (
+                    "\(source) has no image in it.",
+                    "Make one: skopeo copy SOURCE oci:LAYOUT:TAG"
+                )
+            }
             return (
                 "\(source) has no image called \"\(name)\".",
                 fault.lines.isEmpty
@@ -67,6 +73,21 @@ extension Complaint {
             return (
                 "\(source) has several images.",
                 "Choose one with --image-name, or \"image_name\" in pack_config.json."
+            )
+        case (.unsupported, _)
+        where ["layer ", "manifest ", "digest "].contains { fault.subject.hasPrefix($0) }:
+            return (
+                "\(source) has a \(fault.subject), of a kind that is not known here.",
+                "Copy it with a tool that writes OCI layouts: skopeo copy SOURCE oci:LAYOUT:TAG"
+            )
+        case (.invalid, .missingKey), (.invalid, .wrongType), (.invalid, .malformed):
+            // The documents of an image go by their digests; those of a project have names.
+            guard fault.subject.contains("sha256:") || fault.subject.hasPrefix("index.json ") else {
+                return nil
+            }
+            return (
+                "\(source) is no image that can be read: \(fault.subject) is not as it must be.",
+                "Get it again, or copy it: skopeo copy SOURCE oci:LAYOUT:TAG"
             )
         default: return nil
         }

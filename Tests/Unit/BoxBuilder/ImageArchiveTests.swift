@@ -113,6 +113,10 @@ struct ImageArchiveTests {
         image.alter = { $1 }
         image.sizeError = 1
         #expect(#expect(throws: Fault.self) { try image.layout().imported() }?.code == .corrupt)
+        // What is no size says nothing that could be compared.
+        (image.sizeError, image.sizeSuffix) = (0, "000000000000000000000000")
+        let fault = #expect(throws: Fault.self) { try image.layout().imported() }
+        #expect(fault?.reason == .wrongType)
     }
 
     @Test(
@@ -262,6 +266,8 @@ struct Image {
     /// What a file of the archive has instead; nil leaves it out.
     var alter: @Sendable (_ name: String, _ content: [UInt8]) -> [UInt8]? = { $1 }
     var sizeError = 0
+    /// Behind the digits of each size.
+    var sizeSuffix = ""
     /// What the configuration names the layers by.
     var plainNames: @Sendable ([String]) -> [String] = { $0 }
 
@@ -293,7 +299,7 @@ struct Image {
     private func descriptor(_ bytes: [UInt8], _ more: String = "") -> String {
         """
         {"mediaType":"application/tar","digest":"sha256:\(Self.hex(bytes))",\
-        "size":\(bytes.count + sizeError)\(more)}
+        "size":\(bytes.count + sizeError)\(sizeSuffix)\(more)}
         """
     }
 

@@ -17,6 +17,10 @@ import celautctl
             ),
             (Fault(.notFound, subject: "image app:2", lines: ["app:1"]), "called \"app:2\""),
             (Fault(.notFound, subject: "image app:2"), "called \"app:2\""),
+            (Fault(.notFound, subject: "image "), "has no image in it"),
+            (Fault(.unsupported, subject: "layer wasm"), "layer wasm, of a kind"),
+            (Fault.invalid(.missingKey, subject: "sha256:00 layers"), "sha256:00 layers is not as"),
+            (Fault.invalid(.wrongType, subject: "index.json manifests[0] size"), "[0] size"),
             (Fault(.unsupported, subject: "image for linux/arm64"), "image for linux/arm64"),
             (Fault(.invalid, reason: .duplicate, subject: "image"), "several images"),
         ])
