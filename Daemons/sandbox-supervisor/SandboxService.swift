@@ -24,6 +24,7 @@ package actor SandboxService {
         /// What the witness listens on before the start, and from then on until somebody asks for it.
         var listeners: [LaunchPlan.Listener] = []
         var listening: [LaunchPlan.Listener: SharedDescriptor] = [:]
+        var heldTimer: TimerToken?
         var prober: Prober?
         var readyTimer: TimerToken?
         var deadlineTimer: TimerToken?
@@ -185,6 +186,8 @@ package actor SandboxService {
     private func cleanUp(_ id: InstanceID) {
         guard var left = living.removeValue(forKey: id) else { return }
         left.prober?.stop()
+        // The next with this id has its own times: one that was lost is started again.
+        cancel(&left.heldTimer)
         cancel(&left.readyTimer)
         cancel(&left.deadlineTimer)
         cancel(&left.graceTimer)
@@ -213,6 +216,8 @@ package actor SandboxService {
             let gone = await loop.runBlocking { workplace.cgroups.remove(id) }
             if gone || tries >= Self.groupTriesMax { return }
             await loop.sleep(.milliseconds(20))
+            // One that was lost is started again, and has them.
+            if living[id] != nil { return }
             removeGroups(id, tries: tries + 1)
         }
     }
