@@ -13,6 +13,8 @@ package struct InstanceMachine: Sendable {
     /// Slots that do not accept yet.
     private var closed: [Interfaces.Slot]
     private var isLaunched = false
+    /// The witness was heard before the launcher that made it.
+    private var hasStarted = false
     private var isKilled = false
 
     /// What happened.
@@ -112,10 +114,11 @@ package struct InstanceMachine: Sendable {
             record.startTime = startTime
             // Asked to end while it was made: there is nothing yet to say TERM to.
             if record.stop != nil { return [.save] + kill() }
-            // The witness may be heard before the launcher that made it.
-            return record.state.phase == .starting ? [.save, .probe(closed)] : [.save]
+            return [.save] + (hasStarted ? started(nowMs) : [])
         case .started:
-            return started(nowMs)
+            // Whoever hears that it runs comes for its network, which is not known before its witness is.
+            hasStarted = true
+            return isLaunched ? started(nowMs) : []
         case .open(let slot):
             return open(slot, nowMs)
         case .readyDeadline:
@@ -153,8 +156,7 @@ package struct InstanceMachine: Sendable {
     private mutating func started(_ nowMs: UInt64) -> [Action] {
         guard record.state.phase == .accepted || record.state.phase == .preparing else { return [] }
         record.state.phase = .starting
-        if closed.isEmpty { return ready(nowMs) }
-        return isLaunched ? [.save, .probe(closed)] : [.save]
+        return closed.isEmpty ? ready(nowMs) : [.save, .probe(closed)]
     }
 
     private mutating func open(_ slot: Interfaces.Slot, _ nowMs: UInt64) -> [Action] {

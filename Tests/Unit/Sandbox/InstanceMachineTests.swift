@@ -81,12 +81,22 @@ private func end(
         #expect(again.handle(.begin, nowMs: 4_000).last == .armDeadline)
     }
 
+    @Test func aWitnessThatIsHeardBeforeItsLauncherIsNotSaidToRunBeforeItIsKnown() throws {
+        for slots in [[redis], []] {
+            var machine = try machine(slots, after: [.begin, .prepared])
+            #expect(machine.handle(.started, nowMs: 1_002) == [])
+            #expect(machine.record.state.phase == .preparing)
+            _ = machine.handle(.launched(pid: 9, startTime: 4), nowMs: 1_003)
+            #expect(machine.record.state.phase == (slots.isEmpty ? .ready : .starting))
+            #expect(machine.record.state.readyAtMs == (slots.isEmpty ? 1_003 : 0))
+        }
+    }
+
     @Test func slotsAreAskedAlsoWhenTheWitnessIsHeardBeforeItsLauncher() throws {
-        var machine = try machine(after: [.begin, .prepared])
-        #expect(machine.handle(.started, nowMs: 1_002) == [.save])
+        var machine = try machine(after: [.begin, .prepared, .started])
         #expect(
             machine.handle(.launched(pid: 9, startTime: 4), nowMs: 1_003)
-                == [.save, .probe([redis])])
+                == [.save, .save, .probe([redis])])
         #expect(machine.handle(.open(redis), nowMs: 1_004) == [.stopProbing, .save])
     }
 
