@@ -1,3 +1,4 @@
+import Channel
 import Interfaces
 import Logging
 import Syscalls
@@ -51,8 +52,22 @@ extension GatewayService {
             try await door.open(.inside(id), socket)
         } catch {
             logger.notice("\(id) has no door: \(error)")
+            if let fault = error as? Fault, GatewayFault.isTransient(fault) { openDoorLater(id) }
         }
         // Over meanwhile: nobody else closes it.
         if machine.activities[id] == nil { door.close(.inside(id)) }
+    }
+
+    // LIMIT: 1 s between two attempts while the supervisor is away or busy. Its next word on the instance
+    // may have come while the first one was under way, and no other comes before the end.
+    private static let doorPause = Duration.seconds(1)
+
+    private func openDoorLater(_ id: InstanceID) {
+        _ = loop.schedule(after: Self.doorPause) { [weak self] in
+            self?.assumeIsolated { service in
+                guard service.machine.activities[id] != nil else { return }
+                service.openDoor(id, .ready)
+            }
+        }
     }
 }
