@@ -63,8 +63,8 @@ struct DebianPackageTests {
     @Test(
         "keeps its downloads where the user's caches are, and never at a relative place",
         arguments: [
-            ("/home/a", nil, "/home/a/.cache"), ("/home/a", "/c", "/c"), (nil, "/c", "/c"),
-            ("/home/a", "", "/home/a/.cache"), ("/home/a", "c", "/home/a/.cache"),
+            ("/her/own", nil, "/her/own/.cache"), ("/her/own", "/c", "/c"), (nil, "/c", "/c"),
+            ("/her/own", "", "/her/own/.cache"), ("/her/own", "c", "/her/own/.cache"),
             ("", nil, "/var/tmp/celaut-7"), (nil, nil, "/var/tmp/celaut-7"),
         ] as [(String?, String?, String)])
     func cache(home: String?, cacheHome: String?, base: String) {
