@@ -1,6 +1,5 @@
 import Interfaces
 import ServiceModel
-import Synchronization
 import Syscalls
 
 /// The tree of a box as ordinary files, for kernels that cannot mount it from image and objects.
@@ -44,23 +43,32 @@ struct Checkout {
             try? Self.remove(at: staging.descriptor, name)
             throw error
         }
-        store.alteredCheckouts.withLock { _ = $0.remove(id) }
+        trust(id)
     }
 
     // MARK: Mending
 
-    // LIMIT: altered checkouts remembered; a disk with more of them is to be replaced.
-    private static let alteredMax = 10_000
-
-    /// It was seen to be altered.
+    /// It was seen to be altered: a file beside it says so, also to another life of this daemon. Where
+    /// there is no room for that, there is none to make it again.
     func distrust(_ id: ServiceID) {
-        store.alteredCheckouts.withLock { altered in
-            if altered.count < Self.alteredMax { altered.insert(id) }
+        let checkouts = store.checkouts
+        do throws(Errno) {
+            _ = try File.open(at: checkouts.descriptor, id.alteredName, .writeOnly, .create)
+            try File.sync(checkouts.descriptor)
+        } catch {
+            return
         }
+        // Whoever removes it removes the mark after it: one that came later goes here.
+        if !exists(id) { trust(id) }
     }
 
     func isDistrusted(_ id: ServiceID) -> Bool {
-        store.alteredCheckouts.withLock { $0.contains(id) }
+        (try? File.status(at: store.checkouts.descriptor, id.alteredName)) != nil
+    }
+
+    /// It was made anew, or is gone. A mark that stays has it made once more.
+    func trust(_ id: ServiceID) {
+        try? File.remove(at: store.checkouts.descriptor, id.alteredName)
     }
 
     /// Makes a checkout anew that was seen to be altered, unless instances may run from it.
@@ -182,6 +190,11 @@ struct Checkout {
             try open(at: directory, entry.name)
         }
     }
+}
+
+extension ServiceID {
+    /// The name of the mark that its checkout was seen to be altered.
+    fileprivate var alteredName: String { "\(description).altered" }
 }
 
 extension FileTree {

@@ -51,7 +51,7 @@ struct LeftoverSearch: Sendable {
     ) throws(Fault) {
         for name in try StoreFolder.list(store.folder(kind).descriptor, kind) {
             let path = "\(kind)/\(name)"
-            let stem = kind == "images" ? StoreFolder.imageID(name) : ServiceID(hex: name)
+            let stem = kind == "images" ? StoreFolder.imageID(name) : StoreFolder.checkoutID(name)
             guard let id = stem else {
                 note(.name(path))
                 continue
@@ -127,6 +127,11 @@ enum StoreFolder {
 
     static func imageID(_ name: String) -> ServiceID? {
         name.hasSuffix(".erofs") ? ServiceID(hex: name.dropLast(6)) : nil
+    }
+
+    /// Of a checkout, or of the mark beside it.
+    static func checkoutID(_ name: String) -> ServiceID? {
+        ServiceID(hex: name.hasSuffix(".altered") ? name.dropLast(8) : name[...])
     }
 }
 

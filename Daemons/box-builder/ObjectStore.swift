@@ -20,8 +20,6 @@ package final class ObjectStore: Sendable {
     /// How a box is given as a root.
     package let roots: RootMode
     private let pins = Mutex(Pins())
-    /// Checkouts that were seen to be altered.
-    let alteredCheckouts = Mutex<Set<ServiceID>>([])
     private let turns = RootTurns()
 
     private struct Pins {
@@ -368,6 +366,7 @@ package final class ObjectStore: Sendable {
         do throws(Errno) {
             try File.rename(
                 at: checkouts.descriptor, id.description, to: staging.descriptor, doomed)
+            Checkout(store: self).trust(id)
             return doomed
         } catch {
             // There is none; or it is swept at the next start.

@@ -43,7 +43,7 @@ package enum StoreSweep {
             throw StoreFault.storing(error, "staging")
         }
         for name in try StoreFolder.list(store.checkouts.descriptor, "checkouts") {
-            guard let id = ServiceID(hex: name), try !index.has(id) else { continue }
+            guard let id = StoreFolder.checkoutID(name), try !index.has(id) else { continue }
             try checkIndex()
             do throws(Errno) {
                 try Checkout.remove(at: store.checkouts.descriptor, name)

@@ -1,6 +1,7 @@
 """What holds for an instance holds as well where its root is a checkout: the same tests again, on a node
 whose box-builder gives no other."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -67,6 +68,39 @@ def test_a_checkout_that_was_found_altered_is_made_again_when_nobody_has_it(node
         assert node.command("boxes", "verify").returncode == 0
         connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="third"))
     node.remove_box(box.service_id)
+
+
+def test_a_checkout_that_was_found_altered_is_made_again_by_another_life_of_the_builder(node):
+    start = boxes.entry("start", boxes.script("exit 0"))
+    box = node.import_box(
+        boxes.tar_bytes([start, boxes.entry("kept", b"whole")]),
+        boxes.described(init={"entry_path": ["start"]}, api=[]))
+    name = box.service_id.hex()
+    checkouts = node.state / "box-builder" / "checkouts"
+    mark = checkouts / f"{name}.altered"
+    (checkouts / name / "kept").write_bytes(b"other")
+    assert node.command("boxes", "verify", name).returncode == DAMAGED
+    node.kill("box-builder")
+    assert mark.exists()
+    # A mark is no leftover, and does not say that the box is damaged.
+    found = json.loads(node.command("boxes", "verify", "--format", "json").stdout)
+    assert {finding["name"] for finding in found["findings"]} == {f"checkouts/{name}/kept"}, found
+    with node.connect("box-builder", "BoxBuilder") as connection:
+        _, descriptors = connection.call_with_descriptors(
+            "BoxBuilder.OpenBox", w.box.OpenBoxRequest(box=name, holder="another life"))
+        for descriptor in descriptors:
+            os.close(descriptor)
+        assert (checkouts / name / "kept").read_bytes() == b"whole" and not mark.exists()
+        connection.call("BoxBuilder.ReleaseBox", w.box.ReleaseBoxRequest(holder="another life"))
+    assert node.command("boxes", "verify").returncode == 0
+    # It goes with its box, by a removal or the next start.
+    (checkouts / name / "kept").write_bytes(b"again")
+    assert node.command("boxes", "verify", name).returncode == DAMAGED and mark.exists()
+    node.remove_box(box.service_id)
+    assert not mark.exists()
+    mark.touch()
+    node.kill("box-builder")
+    assert node.command("boxes", "verify").returncode == 0 and not mark.exists()
 
 
 def test_a_node_in_memory_starts_its_boxes_of_itself(probe_tree):
