@@ -30,9 +30,11 @@ package struct ExchangeOutput: ~Copyable {
         while written < run.byteCount {
             try wait.writing(target, "target", isCancelled)
             let end = min(written + Self.stepBytes, run.byteCount)
-            written += try Self.writing { () throws(Errno) in
+            let count = try Self.writing { () throws(Errno) in
                 try File.write(target, run.extracting(written..<end))
             }
+            wait.moved(count)
+            written += count
         }
     }
 

@@ -199,6 +199,7 @@ package struct Importer: Sendable {
             try wait.reading(descriptor, "description", isCancelled)
             do throws(Errno) {
                 let count = try File.read(descriptor, into: &buffer)
+                wait.moved(count)
                 if count == 0 || text.count > bytesMax { break }
                 text += buffer[..<count]
             } catch {

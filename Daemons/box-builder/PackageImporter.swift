@@ -162,6 +162,7 @@ package struct PackageImporter: Sendable {
         try wait.reading(source, "package", isCancelled)
         do throws(Errno) {
             let count = try File.read(source, into: &buffer)
+            wait.moved(count)
             return buffer[..<count]
         } catch {
             throw .invalid(.badDescriptor, subject: "package: \(error.name)")

@@ -1,11 +1,12 @@
 package import Interfaces
+import Synchronization
 package import Syscalls
 
-/// Waits on a worker thread for who sends to an import, or reads an export.
+/// Waits on a worker thread for who sends to an import, or reads an export. One for each peer.
 ///
-/// Keeps true: who gave up is noticed soon; a peer that does nothing at all is not waited for for ever.
-/// It would keep a turn, a thread and what has come of it in the store.
-package struct PeerWait: Sendable {
+/// Keeps true: who gave up is noticed soon; a peer that does nothing at all, or next to nothing, is not
+/// waited for for ever. It would keep a turn, a thread and what has come of it in the store.
+package final class PeerWait: Sendable {
     // LIMIT: how long a silent peer is waited for before `isCancelled` is asked again, in milliseconds.
     package static let stepMilliseconds: Int32 = 100
 
@@ -14,12 +15,20 @@ package struct PeerWait: Sendable {
     package static let idleMilliseconds: UInt64 = 1_800_000
 
     private let idleMilliseconds: UInt64
+    private let patience: Mutex<PeerPatience>
+    private let now: @Sendable () -> UInt64
 
-    package init(idleMilliseconds: UInt64 = PeerWait.idleMilliseconds) {
+    /// - Parameter now: monotonic nanoseconds.
+    package init(
+        idleMilliseconds: UInt64 = PeerWait.idleMilliseconds,
+        now: @escaping @Sendable () -> UInt64 = Clock.monotonicNanoseconds
+    ) {
         self.idleMilliseconds = idleMilliseconds
+        patience = Mutex(PeerPatience(nanoseconds: idleMilliseconds * 1_000_000))
+        self.now = now
     }
 
-    /// Waits until there are bytes, or the end.
+    /// Waits until there are bytes, or the end. Of those that are read `moved` is told.
     ///
     /// - Parameter subject: what comes from it.
     package func reading(
@@ -30,7 +39,7 @@ package struct PeerWait: Sendable {
         }
     }
 
-    /// Waits until there is room, or nobody who reads.
+    /// Waits until there is room, or nobody who reads. Of what is written `moved` is told.
     package func writing(
         _ descriptor: borrowing Descriptor, _ subject: String, _ isCancelled: () -> Bool
     ) throws(Fault) {
@@ -39,22 +48,31 @@ package struct PeerWait: Sendable {
         }
     }
 
+    /// The peer has sent so much, or taken it.
+    package func moved(_ bytes: Int) {
+        patience.withLock { $0.moved(bytes: bytes) }
+    }
+
     private func wait(
         _ subject: String, _ isCancelled: () -> Bool, until step: () throws(Errno) -> Bool
     ) throws(Fault) {
-        var waited: UInt64 = 0
+        let longest = UInt64(Self.stepMilliseconds) * 1_000_000
         while true {
             guard !isCancelled() else { throw .cancelled }
+            let began = now()
+            let isReady: Bool
             do throws(Errno) {
-                if try step() { return }
+                isReady = try step()
             } catch {
                 throw .invalid(.badDescriptor, subject: "\(subject): \(error.name)")
             }
-            waited += UInt64(Self.stepMilliseconds)
-            guard waited < idleMilliseconds else {
+            // A process that was stopped meanwhile has not waited for its peer.
+            let waited = min(now() - began, longest)
+            guard patience.withLock({ $0.waited(nanoseconds: waited) }) else {
                 throw Fault(
                     .deadlineExceeded, subject: subject, limit: idleMilliseconds / 1_000)
             }
+            if isReady { return }
         }
     }
 }

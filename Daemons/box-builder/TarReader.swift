@@ -45,6 +45,7 @@ internal import Syscalls
             // SAFETY: the span ends with this block, the buffer with this object.
             var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
             let count = try File.read(descriptor.descriptor, into: &span)
+            wait.moved(count)
             let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
             let length = ArchiveEnd.word.count
             tail = unsafe (tail + bytes.suffix(length)).suffix(length)

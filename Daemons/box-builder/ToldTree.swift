@@ -24,14 +24,15 @@ package enum ToldTree {
     ///   is silent.
     /// - Returns: nil where that is too much, or its end is not waited for any more.
     static func receive(
-        _ descriptor: borrowing Descriptor, isCancelled: () -> Bool
+        _ descriptor: borrowing Descriptor, wait: PeerWait = PeerWait(), isCancelled: () -> Bool
     ) -> [UInt8]? {
         var told: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         do {
             while true {
-                try PeerWait().reading(descriptor, "told", isCancelled)
+                try wait.reading(descriptor, "told", isCancelled)
                 let count = try File.read(descriptor, into: &buffer)
+                wait.moved(count)
                 if count == 0 { return told }
                 guard told.count + count <= bytesMax else { return nil }
                 told += buffer[..<count]
@@ -70,9 +71,10 @@ package enum ToldTree {
 
     /// Both, one after the other.
     package static func read(
-        _ descriptor: borrowing Descriptor, keepsOwners: Bool, isCancelled: () -> Bool
+        _ descriptor: borrowing Descriptor, keepsOwners: Bool, wait: PeerWait = PeerWait(),
+        isCancelled: () -> Bool
     ) -> FileTree? {
-        receive(descriptor, isCancelled: isCancelled)
+        receive(descriptor, wait: wait, isCancelled: isCancelled)
             .flatMap { tree(of: $0, keepsOwners: keepsOwners) }
     }
 }

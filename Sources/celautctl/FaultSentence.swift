@@ -120,7 +120,8 @@ package struct FaultSentence: Equatable, Sendable {
             )
         case .deadlineExceeded where fault.limit > 0:
             return (
-                "nothing came of \(subject), or was taken of it, for \(fault.limit) seconds",
+                "nothing, or next to nothing, came of \(subject) or was taken of it for "
+                    + "\(fault.limit) seconds",
                 "Look at what is at its other end; one that is a file waits for nobody"
             )
         case .deadlineExceeded:

@@ -46,7 +46,7 @@ struct ImportBoundsTests {
         #expect(try fixture.files().isEmpty)
     }
 
-    private static let impatient = PeerWait(idleMilliseconds: 300)
+    private static var impatient: PeerWait { PeerWait(idleMilliseconds: 300) }
 
     @Test(
         "gives up a sender that stops in the midst, and leaves nothing",
