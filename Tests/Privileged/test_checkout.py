@@ -3,16 +3,14 @@ whose box-builder gives no other."""
 
 import json
 import os
-import shutil
-import subprocess
 
 import pytest
 
 import boxes
 import test_isolation
 import wire_client as w
-from folders import new_open_folder
-from node import Node, wait_until
+from disks import disk_in_memory
+from node import Node
 from probe import Probe
 
 # Collected here as tests of this file, with the node below.
@@ -105,18 +103,9 @@ def test_a_checkout_that_was_found_altered_is_made_again_by_another_life_of_the_
 
 def test_a_node_in_memory_starts_its_boxes_of_itself(probe_tree):
     """On a tmpfs, from whose files the kernel mounts no image."""
-    base = new_open_folder()
-    mount = base / "mount"
-    mount.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m,mode=755", "tmpfs", mount], check=True)
-    try:
-        with Node(state=mount / "state", base=base) as node:
-            probe = Probe(node, node.start_service(
-                node.import_box(probe_tree, boxes.described()).service_id))
-            assert probe.run("cat /etc/shared && echo own > /etc/shared") == ("the same for all\n", 0)
-            probe.stop(grace_ms=0)
-            assert node.command("boxes", "verify").returncode == 0
-    finally:
-        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
-                   60, "it is let go of")
-        shutil.rmtree(base)
+    with disk_in_memory(512) as (base, mount), Node(state=mount / "state", base=base) as node:
+        probe = Probe(node, node.start_service(
+            node.import_box(probe_tree, boxes.described()).service_id))
+        assert probe.run("cat /etc/shared && echo own > /etc/shared") == ("the same for all\n", 0)
+        probe.stop(grace_ms=0)
+        assert node.command("boxes", "verify").returncode == 0

@@ -2,15 +2,13 @@
 
 import hashlib
 import os
-import shutil
-import subprocess
 
 import pytest
 
 import boxes
 import wire_client as w
 from boxes import described, entry
-from folders import new_open_folder
+from disks import disk_in_a_file
 from node import Node, files_below, wait_until
 
 START = entry("start", boxes.script("exit 0"))
@@ -20,21 +18,10 @@ DESCRIPTION = described(init={"entry_path": ["start"]}, api=[])
 @pytest.fixture
 def small_node(request):
     """A node whose whole state is on an ext4 of 48 MiB."""
-    base = new_open_folder()
-    image, mount = base / "disk", base / "mount"
-    mount.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(48 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, mount], check=True)
-    try:
-        with Node(state=mount / "state", base=base, roots=getattr(request, "param", "auto")) as node:
+    roots = getattr(request, "param", "auto")
+    with disk_in_a_file(48, "-m", "0") as (base, mount):
+        with Node(state=mount / "state", base=base, roots=roots) as node:
             yield node
-    finally:
-        # What waited for a next start lets go of it a moment after the node ended.
-        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
-                   60, "the disk is let go of")
-        shutil.rmtree(base)
 
 
 def free_bytes(node):

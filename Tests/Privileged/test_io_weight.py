@@ -2,7 +2,6 @@
 below the node shares by weight, and only there."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 
 import hostile
 import wire_client as w
-from folders import new_open_folder
-from node import Node, paths_below, wait_until
+from disks import disk_in_a_file
+from node import Node, paths_below
 from supervisor import OpenBox, Supervisor
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -27,14 +26,7 @@ def told(node):
 def weighing(request):
     """A node on a disk of its own, whose scheduler weighs or does not; and which it is. A kernel without the
     one that does has the other in its place."""
-    base = new_open_folder()
-    image, mount = base / "disk", base / "mount"
-    mount.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(512 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, mount], check=True)
-    try:
+    with disk_in_a_file(512) as (base, mount):
         source = subprocess.run(["findmnt", "-n", "-o", "SOURCE", mount], check=True, text=True,
                                 stdout=subprocess.PIPE).stdout.strip()
         scheduler = Path("/sys/block") / Path(source).name / "queue" / "scheduler"
@@ -44,11 +36,6 @@ def weighing(request):
             scheduler.write_text("none")
         with Node(state=mount / "state", base=base) as node:
             yield node, "bfq" if "[bfq]" in scheduler.read_text() else "none"
-    finally:
-        # What waited for a next start lets go of it a moment after the node ended.
-        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
-                   60, "the disk is let go of")
-        shutil.rmtree(base)
 
 
 def test_the_status_says_whether_weights_are_in_force(weighing):

@@ -5,9 +5,7 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import sqlite3
-import subprocess
 import threading
 import time
 
@@ -17,7 +15,7 @@ import boxes
 import wire_client as w
 from boxes import described, entry
 from daemon import BareDaemon, configuration_of
-from folders import new_open_folder
+from disks import disk_in_memory
 from mounts import OpenedBox
 from node import Node, files_below, wait_until
 
@@ -393,41 +391,31 @@ def test_an_import_or_a_first_opening_killed_at_any_moment_leaves_a_store_that_i
 
 
 def test_a_full_disk_leaves_a_store_that_is_whole():
-    base = new_open_folder()
-    mount = base / "mount"
-    mount.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", mount], check=True)
-    try:
-        with Node(state=mount / "state", base=base) as node:
-            kept = node.import_box(tree(("kept", os.urandom(1 << 20))), DESCRIPTION)
-            files = files_below(node.state / "box-builder" / "objects")
-            for size in (30 << 20, 19 << 20):
-                with pytest.raises(w.Fault) as caught:
-                    node.import_box(
-                        tree(*((f"{n}", os.urandom(size // 200)) for n in range(240))), DESCRIPTION)
-                assert caught.value.code == "STORAGE_FULL", caught.value
-                wait_until(lambda: files_below(node.state / "box-builder" / "objects") == files,
-                           60, "nothing half-stored")
-                assert_whole(node)
-            # There is no room for the image of a box that is opened for the first time, either.
-            filler = mount / "filler"
-            with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
-                while True:
-                    file.write(bytes(4096))
+    with disk_in_memory(24) as (base, mount), Node(state=mount / "state", base=base) as node:
+        kept = node.import_box(tree(("kept", os.urandom(1 << 20))), DESCRIPTION)
+        files = files_below(node.state / "box-builder" / "objects")
+        for size in (30 << 20, 19 << 20):
             with pytest.raises(w.Fault) as caught:
-                open_once(node, kept)
+                node.import_box(
+                    tree(*((f"{n}", os.urandom(size // 200)) for n in range(240))), DESCRIPTION)
             assert caught.value.code == "STORAGE_FULL", caught.value
-            filler.unlink()
+            wait_until(lambda: files_below(node.state / "box-builder" / "objects") == files,
+                       60, "nothing half-stored")
             assert_whole(node)
+        # There is no room for the image of a box that is opened for the first time, either.
+        filler = mount / "filler"
+        with pytest.raises(OSError), open(filler, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        with pytest.raises(w.Fault) as caught:
             open_once(node, kept)
-            assert_whole(node)
-            node.remove_box(kept.service_id)
-            assert_whole(node)
-    finally:
-        # What waited for a next start lets go of it a moment after the node ended.
-        wait_until(lambda: subprocess.run(["umount", mount], stderr=subprocess.DEVNULL).returncode == 0,
-                   60, "the disk is let go of")
-        shutil.rmtree(base)
+        assert caught.value.code == "STORAGE_FULL", caught.value
+        filler.unlink()
+        assert_whole(node)
+        open_once(node, kept)
+        assert_whole(node)
+        node.remove_box(kept.service_id)
+        assert_whole(node)
 
 
 def test_a_sparse_file_takes_no_more_room_than_its_data(node):

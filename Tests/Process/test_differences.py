@@ -116,8 +116,8 @@ def test_what_differs_in_its_spelling_alone_is_told(node, scratch):
     assert {(each["path"], each["attribute"], each["kind"]) for each in found} == {
         ("/start", f"xattr:user.{one}", "removed"), ("/start", f"xattr:user.{two}", "added"),
         ("/link", "link", "changed"), ("prose", "", "changed"),
-        (f"container.environment_variables.{one}", "", "removed"),
-        (f"container.environment_variables.{two}", "", "added")}
+        (f"container.environment_variables[{one}]", "", "removed"),
+        (f"container.environment_variables[{two}]", "", "added")}
 
 
 def test_a_directory_that_is_no_longer_shared_is_all_that_is_told(node, folder):
