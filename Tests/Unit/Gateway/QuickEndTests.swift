@@ -15,16 +15,23 @@ import gateway_broker
         return state
     }
 
-    private static func launch(_ state: InstanceState, slots: [RelayedSlot] = []) -> Launch {
-        Launch(serviceID: [UInt8](repeating: 5, count: 32), slots: slots, state: state)
+    /// A registry that was told of the instance's launch, with the state it is in.
+    private static func launched(
+        _ id: InstanceID, _ state: InstanceState, slots: [RelayedSlot] = []
+    ) throws -> Fixture {
+        var registry = Fixture()
+        try registry.start(Fixture.order(1))
+        registry.tell(
+            .launched(
+                id, Launch(serviceID: [UInt8](repeating: 5, count: 32), slots: slots, state: state))
+        )
+        return registry
     }
 
     @Test("has ended, and has not failed to start, where it has no slots and was ready")
     func ready() throws {
         let id = Fixture.id(1)
-        var registry = Fixture()
-        try registry.start(Fixture.order(1))
-        registry.tell(.launched(id, Self.launch(Fixture.state(id, .accepted))))
+        var registry = try Self.launched(id, Fixture.state(id, .accepted))
         registry.tell(.observed(id, Self.ended(id)))
         #expect(registry.tell(.released(id)).kinds.contains("announce ended ended"))
         let record = try #require(registry.machine.records[id])
@@ -35,9 +42,7 @@ import gateway_broker
     @Test("has ended also where the supervisor's first answer says so")
     func launched() throws {
         let id = Fixture.id(1)
-        var registry = Fixture()
-        try registry.start(Fixture.order(1))
-        registry.tell(.launched(id, Self.launch(Self.ended(id))))
+        var registry = try Self.launched(id, Self.ended(id))
         #expect(registry.tell(.released(id)).kinds.contains("announce ended ended"))
     }
 
@@ -48,10 +53,7 @@ import gateway_broker
             ([], 0, false), (Fixture.slots(), 1_700_000_000_400, false),
             ([], 1_700_000_000_400, true),
         ] as [([RelayedSlot], UInt64, Bool)] {
-            var registry = Fixture()
-            try registry.start(Fixture.order(1))
-            registry.tell(
-                .launched(id, Self.launch(Fixture.state(id, .accepted), slots: slots)))
+            var registry = try Self.launched(id, Fixture.state(id, .accepted), slots: slots)
             if isStopped { registry.tell(.stopAsked(id, grace: 0)) }
             registry.tell(.observed(id, Self.ended(id, readyAtMs: readyAtMs)))
             #expect(registry.machine.records[id]?.fault?.code == .endedEarly)
@@ -61,9 +63,7 @@ import gateway_broker
     @Test("is started again where it is lost with its supervisor")
     func lost() throws {
         let id = Fixture.id(1)
-        var registry = Fixture()
-        try registry.start(Fixture.order(1))
-        registry.tell(.launched(id, Self.launch(Fixture.state(id, .accepted))))
+        var registry = try Self.launched(id, Fixture.state(id, .accepted))
         let step = registry.tell(.observed(id, Self.ended(id, .lost)))
         #expect(step.kinds.contains("launch"))
     }
