@@ -2,6 +2,7 @@
 Nothing of it is believed, and what is wrong is refused."""
 
 import hashlib
+import os
 import random
 
 import pytest
@@ -83,6 +84,28 @@ def test_a_digest_of_an_algorithm_nobody_here_knows_says_nothing(node, form):
 def test_metadata_that_cannot_be_read_is_refused(node, form, about):
     fault = refused(node, form(about))
     assert (fault.code, fault.reason, fault.subject) == ("INVALID", "MALFORMED", "package: metadata"), fault
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        user, system = stat.read().rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_metadata_that_comes_byte_by_byte_costs_as_much_for_each_byte(node):
+    """A reader that copied what it has with each chunk would need sixteen times as long for four times as
+    much: some fifty seconds. By the processor's time, which does not depend on what else runs."""
+    def cost(length):
+        about = blob(1, blob(2, b"t" * length))
+        data = (bee.record(blob(1, about[:1]) + blob(4, number(1, 1)))
+                + b"".join(bee.chunk(about[at:at + 1]) for at in range(1, len(about)))
+                + bee.SEPARATOR + bee.head(2) + bee.chunks(WHOLE) + bee.SEPARATOR)
+        before = processor_seconds(pid)
+        taken(node, data)
+        return processor_seconds(pid) - before
+    pid = node.pid("box-builder")
+    few, many = cost(250_000), cost(1_000_000)
+    assert many < 9 * max(few, 0.5), (few, many)
 
 
 def test_a_block_that_no_pointer_names_is_refused_and_not_dropped(node):
