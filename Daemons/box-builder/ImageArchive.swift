@@ -21,6 +21,9 @@ struct ImageArchive {
     private static let layersMax = 512
     // LIMIT: images of an archive, and platforms of an image.
     private static let imagesMax = 1_024
+    // LIMIT: descriptors in all indices of an archive, each read as often as it is named: an image of several
+    // machines has one for itself, one for each, and one beside each that tells how it was made.
+    private static let descriptorsMax = 4_096
     // LIMIT: an index within an index; builders make one of each.
     private static let depthMax = 3
 
@@ -34,6 +37,7 @@ struct ImageArchive {
     }
 
     private var candidates: [Candidate] = []
+    private var descriptors = 0
     private let documents: ImageDocuments
 
     /// - Returns: nil where the tree is not laid out as an image's archive.
@@ -96,6 +100,12 @@ struct ImageArchive {
             throw .invalid(.tooDeep, subject: index.name, limit: UInt64(Self.depthMax))
         }
         for descriptor in try index.objects("manifests", max: Self.imagesMax) {
+            descriptors += 1
+            guard descriptors <= Self.descriptorsMax else {
+                throw .tooLarge(
+                    subject: "index.json", limit: UInt64(Self.descriptorsMax),
+                    actual: UInt64(descriptors))
+            }
             var names = names
             if let annotations = try? JSONObjectView(descriptor["annotations"], name: "") {
                 names += ["org.opencontainers.image.ref.name", "io.containerd.image.name"]

@@ -4,6 +4,7 @@ gets an error that names the thing at fault, and leaves the store as it was."""
 import gzip
 import hashlib
 import io
+import json
 import lzma
 import tarfile
 
@@ -145,6 +146,19 @@ def test_a_layer_that_is_not_the_one_its_configuration_names_is_refused(node, co
     # Bytes behind the end of the tar count as well.
     fault = imported(node, boxes.image_bytes(compress(layer + bytes(70_000)), plain=[layer]))
     assert fault.code == "CORRUPT", fault
+
+
+def test_an_index_that_is_named_again_and_again_is_not_read_as_often(node):
+    """Indices in indices, each naming the next one a hundred times: ten thousand documents to read."""
+    files, named = [], [{"digest": "sha256:" + "0" * 64, "platform": {"os": "unknown"}}]
+    for _ in range(3):
+        document = json.dumps({"manifests": named * 100}).encode()
+        digest = hashlib.sha256(document).hexdigest()
+        files.append(entry(f"blobs/sha256/{digest}", document))
+        named = [{"digest": f"sha256:{digest}", "size": len(document)}]
+    files[-1] = entry("index.json", document)
+    fault = imported(node, boxes.tar_bytes([entry("oci-layout", b"{}"), *files]))
+    assert (fault.code, fault.subject, fault.fault.limit) == ("TOO_LARGE", "index.json", 4_096), fault
 
 
 def test_an_image_names_as_many_layers_as_it_has(node):
