@@ -9,6 +9,7 @@ import pytest
 
 import bee
 from identity import blob, number
+from node import PATIENCE
 from test_exchange import START, branch, import_bytes, pointed, refused, service
 
 KINDS = {"SHA3-256": hashlib.sha3_256, "SHA-256": hashlib.sha256,
@@ -101,8 +102,10 @@ def test_metadata_that_comes_byte_by_byte_costs_as_much_for_each_byte(node):
                 + b"".join(bee.chunk(about[at:at + 1]) for at in range(1, len(about)))
                 + bee.SEPARATOR + bee.head(2) + bee.chunks(WHOLE) + bee.SEPARATOR)
         before = processor_seconds(pid)
-        taken(node, data)
-        return processor_seconds(pid) - before
+        box = import_bytes(node, data, deadline=5 * PATIENCE)
+        cost = processor_seconds(pid) - before
+        node.remove_box(box.service_id)
+        return cost
     pid = node.pid("box-builder")
     few, many = cost(250_000), cost(1_000_000)
     assert many < 9 * max(few, 0.5), (few, many)
